@@ -1,0 +1,33 @@
+"""How the benchmarks measure: one process's CPU time, and medians of alternating runs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of `pid` and all its threads, from /proc (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def alternate(
+    runs: int, sides: Sequence[tuple[str, Callable[[], float]]]
+) -> dict[str, tuple[float, float, float]]:
+    """Run the sides in turn, `runs` times each; min, median and max of what each returned.
+
+    Taking turns cancels what drifts: the machine's clock speed and its other load.
+    """
+    results: dict[str, list[float]] = {name: [] for name, _ in sides}
+    for _ in range(runs):
+        for name, side in sides:
+            results[name].append(side())
+    return {
+        name: (min(values), statistics.median(values), max(values))
+        for name, values in results.items()
+    }

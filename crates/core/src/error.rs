@@ -1,0 +1,35 @@
+//! How a native refusal becomes a Python exception: one class, a code, a sentence.
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+pyo3::create_exception!(
+    sealcast._core,
+    CoreError,
+    PyException,
+    "A refusal of the native side: `code` is a row of `sealcast.codes`, `detail` a sentence."
+);
+
+/// Builds the exception for `code`.
+///
+/// The stable ABI of Python 3.11 has no native subclasses of exceptions with fields, so the two
+/// fields are set on the instance.
+pub fn refusal(code: &str, detail: impl std::fmt::Display) -> PyErr {
+    let detail = detail.to_string();
+    let error = CoreError::new_err(format!("{code}: {detail}"));
+    let set = Python::attach(|py| {
+        let value = error.value(py);
+        value.setattr("code", code)?;
+        value.setattr("detail", detail)
+    });
+    match set {
+        Ok(()) => error,
+        Err(failure) => failure,
+    }
+}
+
+/// The code of a value from Python that does not have the agreed form.
+pub const BAD_ARGUMENT: &str = "CORE.BAD_ARGUMENT";
+
+/// All codes that this crate itself can emit.
+pub const CODES: &[&str] = &[BAD_ARGUMENT];

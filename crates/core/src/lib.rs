@@ -1,0 +1,69 @@
+//! The Python module `sealcast._core`: converts values, maps errors, releases the GIL.
+//!
+//! Everything that happens at the rate of packets, TLS records or media requests happens below this
+//! crate, on threads that never take the GIL. What crosses here happens at the rate of legs, tracks
+//! and frames: commands go in as calls, facts come out as JSON that `sealcast.wire` types.
+//!
+//! What it does **not** do: decide anything. A leg's policy, its admissible fingerprints and its
+//! profiles arrive decided.
+//!
+//! Key material never crosses: a [`media::MediaIdentity`] is a handle, and SRTP keys are derived and
+//! kept below.
+
+mod error;
+mod front;
+mod media;
+
+use pyo3::prelude::*;
+
+/// Native part of sealcast; see `_core.pyi` for the types.
+#[pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::error::CoreError;
+    #[pymodule_export]
+    use super::front::Front;
+    #[pymodule_export]
+    use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
+
+    /// Every SRTP profile that the core knows: its name in the policy and its IANA number.
+    #[pyfunction]
+    fn srtp_profiles() -> Vec<(&'static str, u16)> {
+        super::srtp_profiles()
+    }
+
+    /// Every code that the native side can emit.
+    #[pyfunction]
+    fn codes() -> Vec<&'static str> {
+        super::codes()
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+fn srtp_profiles() -> Vec<(&'static str, u16)> {
+    sealcast_srtp::Profile::ALL
+        .iter()
+        .map(|profile| (profile.name(), profile.id()))
+        .collect()
+}
+
+fn codes() -> Vec<&'static str> {
+    let mut codes: Vec<&'static str> = [
+        sealcast_tls::codes::ALL,
+        sealcast_leg::CODES,
+        sealcast_relay::CODES,
+        sealcast_front::CODES,
+        error::CODES,
+    ]
+    .concat();
+    codes.extend(sealcast_srtp::CODES);
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}

@@ -1,0 +1,335 @@
+//! The one handle through which the rest of the node speaks to the front. Every call is short and
+//! none needs a runtime.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::header::HeaderValue;
+use sealcast_tls::TlsError;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::codes::{is_code, Code};
+use crate::connections::{ConnectionFacts, Connections};
+use crate::counters::CountersSnapshot;
+use crate::door::{accept, Door, DoorSpec};
+use crate::events::{Event, EventQueue};
+use crate::limits::Limits;
+use crate::pool::AppPool;
+use crate::proxy::Proxy;
+
+/// What a front is started with.
+pub struct FrontConfig {
+    /// The application's private Unix socket. It need not exist yet.
+    pub app_socket: PathBuf,
+    /// The per-start secret, at least 32 hexadecimal digits, that marks requests as forwarded by
+    /// this front.
+    pub secret: String,
+    /// Threads, named `front-0`, `front-1`, …
+    pub threads: usize,
+}
+
+impl fmt::Debug for FrontConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontConfig")
+            .field("app_socket", &self.app_socket)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the front did not do what it was asked for.
+#[derive(Debug)]
+pub struct FrontError {
+    code: &'static str,
+    detail: String,
+}
+
+impl FrontError {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            code: code.code(),
+            detail: if detail.is_empty() {
+                code.sentence().to_owned()
+            } else {
+                format!("{} ({detail})", code.sentence())
+            },
+        }
+    }
+
+    /// The code, `AREA.REASON`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl fmt::Display for FrontError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for FrontError {}
+
+impl From<TlsError> for FrontError {
+    fn from(error: TlsError) -> Self {
+        Self {
+            code: error.code(),
+            detail: error.to_string(),
+        }
+    }
+}
+
+/// What every task of the front shares.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) events: EventQueue,
+    pub(crate) connections: Connections,
+    pub(crate) proxy: Proxy,
+    doors: Mutex<BTreeMap<String, Arc<Door>>>,
+    stop: watch::Sender<bool>,
+    alive: watch::Sender<()>,
+}
+
+/// "The front is stopping", as a task sees it.
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    pub(crate) async fn wait(&mut self) {
+        // An error means that the sender has gone, and it goes with the front.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
+    }
+}
+
+impl Shared {
+    pub(crate) fn stopping(&self) -> Stopping {
+        Stopping(self.stop.subscribe())
+    }
+
+    /// Held by every connection: `stop` waits until none holds it.
+    pub(crate) fn alive(&self) -> watch::Receiver<()> {
+        self.alive.subscribe()
+    }
+
+    pub(crate) fn count(&self, door: &Door, code: &str) {
+        door.tally.count(code, self.limits.codes_per_door);
+    }
+
+    fn doors(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Door>>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running front. Dropping it stops it.
+pub struct FrontHandle {
+    shared: Arc<Shared>,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl FrontHandle {
+    /// Starts the threads. No door is open yet.
+    ///
+    /// # Errors
+    /// `FRONT.BAD_SECRET`, `FRONT.START_FAILED`.
+    pub fn start(config: FrontConfig) -> Result<Self, FrontError> {
+        Self::start_with_limits(config, Limits::default())
+    }
+
+    /// As [`Self::start`], with other limits.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_limits(config: FrontConfig, limits: Limits) -> Result<Self, FrontError> {
+        if config.secret.len() < 32 || !config.secret.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(FrontError::new(Code::BadSecret, ""));
+        }
+        let secret =
+            HeaderValue::from_str(&config.secret).expect("hexadecimal digits were just checked");
+        let failed = |error: std::io::Error| FrontError::new(Code::StartFailed, error.to_string());
+        let number = AtomicUsize::new(0);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(config.threads.max(1))
+            .thread_name_fn(move || format!("front-{}", number.fetch_add(1, Ordering::Relaxed)))
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
+        let shared = Shared {
+            events: EventQueue::new(limits.events).map_err(failed)?,
+            connections: Connections::default(),
+            proxy: Proxy::new(AppPool::new(config.app_socket, &limits), secret),
+            doors: Mutex::default(),
+            stop: watch::Sender::new(false),
+            alive: watch::Sender::new(()),
+            limits,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            runtime: Mutex::new(Some(runtime)),
+        })
+    }
+
+    /// Opens a door and returns the addresses that it listens on. Either all of it opens or
+    /// nothing.
+    ///
+    /// # Errors
+    /// `FRONT.STOPPED`, `FRONT.DOOR_EXISTS`, `FRONT.BAD_DOOR`, `FRONT.NO_CLIENT_ROOTS`,
+    /// `FRONT.BIND_FAILED`, and what `sealcast-tls` says of the certificate, its key and the
+    /// authorities.
+    pub fn open_door(
+        &self,
+        spec: DoorSpec,
+        chain_pem: &[u8],
+        key_pem: &[u8],
+        client_roots_pem: Option<&[u8]>,
+    ) -> Result<Vec<SocketAddr>, FrontError> {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(runtime) = runtime.as_ref() else {
+            return Err(FrontError::new(Code::Stopped, ""));
+        };
+        let mut doors = self.shared.doors();
+        if doors.contains_key(&spec.name) {
+            return Err(FrontError::new(
+                Code::DoorExists,
+                format!("`{}`", spec.name),
+            ));
+        }
+        let context = spec.context(chain_pem, key_pem, client_roots_pem)?;
+        let listeners = spec.listen(&self.shared.limits)?;
+
+        let failed = |error: std::io::Error| FrontError::new(Code::BindFailed, error.to_string());
+        let _within = runtime.enter();
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| {
+                let address = listener.local_addr().map_err(failed)?;
+                Ok((address, TcpListener::from_std(listener).map_err(failed)?))
+            })
+            .collect::<Result<Vec<_>, FrontError>>()?;
+
+        let door = Arc::new(Door::new(spec, context, &self.shared.limits));
+        doors.insert(door.spec.name.clone(), Arc::clone(&door));
+        Ok(listeners
+            .into_iter()
+            .map(|(address, listener)| {
+                runtime.spawn(accept(
+                    Arc::clone(&self.shared),
+                    Arc::clone(&door),
+                    listener,
+                ));
+                address
+            })
+            .collect())
+    }
+
+    /// Gives a door another certificate, and other authorities if it requires certificates. Running
+    /// connections stay; a pair that does not fit is refused and the old one stays.
+    ///
+    /// # Errors
+    /// `FRONT.NO_SUCH_DOOR`, and as [`Self::open_door`] for what is given.
+    pub fn swap(
+        &self,
+        door: &str,
+        chain_pem: &[u8],
+        key_pem: &[u8],
+        client_roots_pem: Option<&[u8]>,
+    ) -> Result<(), FrontError> {
+        let found = self.shared.doors().get(door).cloned();
+        let Some(door) = found else {
+            return Err(FrontError::new(Code::NoSuchDoor, format!("`{door}`")));
+        };
+        door.swap(door.spec.context(chain_pem, key_pem, client_roots_pem)?);
+        Ok(())
+    }
+
+    /// A descriptor that is readable while events wait. It belongs to the front.
+    #[must_use]
+    pub fn event_fd(&self) -> RawFd {
+        self.shared.events.descriptor()
+    }
+
+    /// Takes the events that wait.
+    #[must_use]
+    pub fn drain_events(&self) -> Vec<Event> {
+        self.shared.events.drain()
+    }
+
+    /// The reader's end of an ingest connection, blocking; once only, and only while the connection
+    /// is open.
+    #[must_use]
+    pub fn take_ingest(&self, connection: u64) -> Option<OwnedFd> {
+        self.shared.connections.take_ingest(connection)
+    }
+
+    /// What is known of an open connection.
+    #[must_use]
+    pub fn facts(&self, connection: u64) -> Option<ConnectionFacts> {
+        self.shared.connections.facts(connection)
+    }
+
+    /// Ends a connection at once, with every request on it, if it is still open. Its
+    /// `connection_closed` carries the code; what is not of the form `AREA.REASON` becomes
+    /// `NODE.CLOSED_BY_NODE`.
+    pub fn close_connection(&self, connection: u64, code: &str) {
+        let code = if is_code(code) {
+            code
+        } else {
+            Code::ClosedByNode.code()
+        };
+        self.shared.connections.close(connection, code);
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn counters(&self) -> CountersSnapshot {
+        CountersSnapshot {
+            doors: self
+                .shared
+                .doors()
+                .iter()
+                .map(|(name, door)| (name.clone(), door.tally.snapshot()))
+                .collect(),
+            events_dropped: self.shared.events.dropped(),
+            app_connections: self.shared.proxy.pool.open(),
+        }
+    }
+
+    /// Closes every door, lets running requests finish for a short while, and ends the threads.
+    /// Blocks until it is done. Events can still be drained afterwards.
+    pub fn stop(&self) {
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(runtime) = runtime else {
+            return;
+        };
+        self.shared.stop.send_replace(true);
+        let shared = Arc::clone(&self.shared);
+        // On a thread of its own, so that it does not matter whether the caller is inside some
+        // runtime.
+        let stopper = std::thread::spawn(move || {
+            let limit = shared.limits.stop;
+            runtime.block_on(async {
+                let _ = tokio::time::timeout(limit, shared.alive.closed()).await;
+            });
+            runtime.shutdown_timeout(limit);
+        });
+        let _ = stopper.join();
+    }
+}
+
+impl Drop for FrontHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

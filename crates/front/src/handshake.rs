@@ -1,0 +1,267 @@
+//! From an accepted socket to a proved connection, or to a named refusal.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use sealcast_tls::codes::{TLS_NOT_TLS, TLS_PLAIN_HTTP};
+use sealcast_tls::server::HandshakeFailure;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{timeout_at, Instant};
+
+use crate::codes::Code;
+use crate::connections::{CloseRequest, ConnectionFacts};
+use crate::counters::Gauge;
+use crate::door::{Door, DoorKind};
+use crate::events::Event;
+use crate::handle::Shared;
+use crate::limits::Limits;
+use crate::stream::{Role, TlsStream, Traffic};
+
+/// Why a connection that was proved has ended.
+pub(crate) struct Ending {
+    pub(crate) code: String,
+    pub(crate) detail: String,
+}
+
+impl Ending {
+    pub(crate) fn new(code: impl ToString, detail: impl Into<String>) -> Self {
+        Self {
+            code: code.to_string(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// The end that somebody in the node asked for.
+impl From<Arc<str>> for Ending {
+    fn from(code: Arc<str>) -> Self {
+        Self::new(code, "asked for by the node")
+    }
+}
+
+/// One connection from its first byte to its last.
+pub(crate) async fn receive(
+    shared: &Arc<Shared>,
+    door: &Arc<Door>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
+    tune(&socket, &shared.limits);
+    let ssl = match door.ssl() {
+        Ok(ssl) => ssl,
+        Err(error) => {
+            tracing::error!(door = %door.name, %error, "no memory for a TLS connection");
+            return;
+        }
+    };
+    let Ok(mut stream) = TlsStream::new(ssl, Role::Server, socket, &shared.limits) else {
+        return;
+    };
+    match prove(shared, door, &mut stream).await {
+        Ok(()) => {
+            door.tally.handshakes.fetch_add(1, Ordering::Relaxed);
+            serve(shared, door, stream, peer).await;
+        }
+        Err(refusal) => {
+            let plain_http = refusal.code == TLS_PLAIN_HTTP;
+            let silent = refusal.code == TLS_NOT_TLS;
+            tell(shared, door, peer, refusal);
+            if plain_http {
+                stream
+                    .answer_in_clear(https_only(door.spec.kind).as_bytes())
+                    .await;
+            } else if silent {
+                // Whoever speaks SSH or RTMP understands no alert.
+                drop(stream);
+            } else {
+                stream.finish_failed().await;
+            }
+        }
+    }
+}
+
+/// Neither setting is worth a connection if the system refuses it.
+fn tune(socket: &TcpStream, limits: &Limits) {
+    // Answers are written when they are complete: waiting for more would only add latency.
+    let _ = socket.set_nodelay(true);
+    let keep_alive = TcpKeepalive::new()
+        .with_time(limits.keep_alive)
+        .with_interval(limits.keep_alive / 3)
+        .with_retries(3);
+    let _ = SockRef::from(socket).set_tcp_keepalive(&keep_alive);
+}
+
+/// The handshake within its time, waiting for a turn included.
+async fn prove(
+    shared: &Shared,
+    door: &Door,
+    stream: &mut TlsStream,
+) -> Result<(), HandshakeFailure> {
+    let deadline = Instant::now() + shared.limits.handshake;
+    let Ok(Ok(_turn)) = timeout_at(deadline, door.handshakes.acquire()).await else {
+        return Err(HandshakeFailure {
+            code: Code::TooManyHandshakes.code(),
+            detail: format!(
+                "{} handshakes are under way",
+                shared.limits.handshakes_per_door
+            ),
+        });
+    };
+    let _under_way = Gauge::hold(&door.tally.handshaking);
+    match timeout_at(deadline, stream.handshake()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(explain(&error, stream)),
+        Err(_) => Err(HandshakeFailure::timed_out(shared.limits.handshake)),
+    }
+}
+
+fn explain(error: &boring::ssl::Error, stream: &TlsStream) -> HandshakeFailure {
+    stream.clear_alert().unwrap_or_else(|| {
+        sealcast_tls::server::classify(error, stream.ssl(), stream.first_bytes())
+    })
+}
+
+fn tell(shared: &Shared, door: &Door, peer: SocketAddr, refusal: HandshakeFailure) {
+    shared.count(door, refusal.code);
+    if door.may_tell_failure(shared.limits.failure_events_per_second) {
+        shared.events.tell_failure(Event::HandshakeFailed {
+            door: Arc::clone(&door.name),
+            peer: peer.to_string(),
+            code: refusal.code,
+            detail: refusal.detail,
+        });
+    } else {
+        shared.events.count_dropped();
+    }
+}
+
+/// The one line for whoever speaks plain HTTP.
+fn https_only(kind: DoorKind) -> String {
+    let line = match kind {
+        DoorKind::Https => "This port speaks HTTPS only: use https://\n",
+        DoorKind::TlsIngest => "This port takes media over TLS only, and no HTTP: use tls://\n",
+    };
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{line}",
+        line.len()
+    )
+}
+
+/// A proved connection, from its entry in the table to its leaving.
+async fn serve(shared: &Arc<Shared>, door: &Arc<Door>, stream: TlsStream, peer: SocketAddr) {
+    let facts = Arc::new(sealcast_tls::server::facts(stream.ssl()));
+    let connection = shared.connections.next_id();
+    let announced = door.spec.kind == DoorKind::TlsIngest || facts.peer.is_some();
+    let facts = ConnectionFacts {
+        connection,
+        door: Arc::clone(&door.name),
+        kind: door.spec.kind,
+        peer: peer.to_string(),
+        facts,
+    };
+    let (ours, theirs) = match door.spec.kind {
+        DoorKind::Https => (None, None),
+        DoorKind::TlsIngest => match crate::ingest::pair(&shared.limits) {
+            Ok((ours, theirs)) => (Some(ours), Some(theirs)),
+            Err(error) => {
+                shared.count(door, Code::IngestFailed.code());
+                tracing::warn!(door = %door.name, %error, "{}", Code::IngestFailed);
+                return;
+            }
+        },
+    };
+    let Some((visit, mut close)) =
+        Visit::begin(shared, door, facts, theirs, stream.traffic(), announced)
+    else {
+        return;
+    };
+    match ours {
+        Some(pipe) => {
+            let (ending, mut stream) = crate::ingest::pour(shared, stream, pipe, &mut close).await;
+            visit.end(ending);
+            let _ = stream.shutdown().await;
+        }
+        None => {
+            let ending = crate::http::serve(shared, door, &visit.facts, stream, &mut close).await;
+            visit.end(ending);
+        }
+    }
+}
+
+/// A connection's stay in the table. However it ends, by itself, by the node, or by a fault in our
+/// own code, the entry leaves the table and an announced connection's end is told.
+struct Visit {
+    shared: Arc<Shared>,
+    door: Arc<Door>,
+    facts: ConnectionFacts,
+    traffic: Arc<Traffic>,
+    announced: bool,
+    ending: Option<Ending>,
+}
+
+impl Visit {
+    /// `None` if the connection cannot be announced and so has to be refused.
+    fn begin(
+        shared: &Arc<Shared>,
+        door: &Arc<Door>,
+        facts: ConnectionFacts,
+        ingest: Option<std::os::fd::OwnedFd>,
+        traffic: Arc<Traffic>,
+        announced: bool,
+    ) -> Option<(Self, CloseRequest)> {
+        // First the table, then the event: whoever reads the event finds the entry.
+        let close = shared.connections.enter(facts.clone(), ingest);
+        let mut visit = Self {
+            shared: Arc::clone(shared),
+            door: Arc::clone(door),
+            facts,
+            traffic,
+            announced,
+            ending: None,
+        };
+        if announced {
+            let event = Event::ConnectionOpened {
+                door: Arc::clone(&visit.facts.door),
+                connection: visit.facts.connection,
+                peer: visit.facts.peer.clone(),
+                facts: visit.facts.facts.clone(),
+            };
+            if !shared.events.announce(event) {
+                visit.announced = false;
+                visit.end(Ending::new(Code::EventsFull, ""));
+                return None;
+            }
+        }
+        Some((visit, close))
+    }
+
+    fn end(mut self, ending: Ending) {
+        self.ending = Some(ending);
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.shared.connections.leave(self.facts.connection);
+        let ending = self.ending.take().unwrap_or_else(|| {
+            Ending::new(
+                Code::ClosedByNode,
+                "the front stopped before the connection ended",
+            )
+        });
+        self.shared.count(&self.door, &ending.code);
+        if self.announced {
+            self.shared.events.tell_end(Event::ConnectionClosed {
+                connection: self.facts.connection,
+                code: ending.code,
+                detail: ending.detail,
+                bytes_in: self.traffic.received(),
+                bytes_out: self.traffic.sent(),
+            });
+        }
+    }
+}

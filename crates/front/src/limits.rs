@@ -1,0 +1,116 @@
+//! Every limit of the front: sizes, counts, rates and times, in one table.
+
+use std::time::Duration;
+
+/// The limits of one front. [`Limits::default`] is what a node runs with; tests narrow single rows.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    // Per door.
+    /// Connections that one door holds at once; one more is closed as it arrives.
+    pub connections_per_door: usize,
+    /// Handshakes that one door works on at once; one more waits for its turn within `handshake`.
+    pub handshakes_per_door: usize,
+    /// `handshake_failed` events per second and door; the rest are only counted.
+    pub failure_events_per_second: u32,
+    /// Length of a door's accept queue in the kernel.
+    pub backlog: i32,
+
+    // Per connection.
+    /// From the accepted connection to the completed handshake.
+    pub handshake: Duration,
+    /// A silent TCP peer is asked for a sign of life after this long, then three times at a third
+    /// of it: so a vanished one is noticed under a tunnel or an answer that waits, too.
+    pub keep_alive: Duration,
+    /// A peer that takes none of the bytes that wait for it for this long is gone.
+    pub write_stall: Duration,
+    /// How long, after we said the last word, we read on so that a reset does not overtake it.
+    pub linger: Duration,
+    /// How many bytes are read and thrown away meanwhile.
+    pub linger_bytes: usize,
+    /// Ingest: without a byte for this long the connection ends with `TLS.IDLE`.
+    pub ingest_idle: Duration,
+    /// Ingest: bytes that wait in the socket pair before the peer is slowed down.
+    pub ingest_buffer: usize,
+
+    // HTTP.
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// h1: from the first wait for a request to the end of its head; so also the time that an idle
+    /// connection lives.
+    pub header_read: Duration,
+    /// h2: streams that one connection may have open.
+    pub h2_streams: u32,
+    /// h2: a connection without a request for this long is told to go.
+    pub h2_idle: Duration,
+    /// h2: how often a silent peer is asked for a sign of life, and how long it has for it.
+    pub h2_ping: Duration,
+
+    // Towards the application.
+    /// Connections to the application, tunnels included.
+    pub app_connections: usize,
+    /// Of these, how many may wait idle in the pool, and for how long.
+    pub app_idle_connections: usize,
+    /// An idle connection older than this is not used again.
+    pub app_idle: Duration,
+    /// How long a request waits for a connection to the application.
+    pub app_wait: Duration,
+    /// How long the application may take to begin its answer to a request without a body.
+    pub app_answer: Duration,
+
+    // Towards Python.
+    /// Events that wait to be drained (see `events` for what happens beyond).
+    pub events: usize,
+    /// Different codes that one door counts by name; further ones are counted together.
+    pub codes_per_door: usize,
+    /// How long `stop` waits for connections to end by themselves.
+    pub stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_door: 4096,
+            handshakes_per_door: 512,
+            failure_events_per_second: 20,
+            backlog: 1024,
+
+            handshake: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(30),
+            write_stall: Duration::from_secs(60),
+            linger: Duration::from_secs(1),
+            linger_bytes: 16 << 20,
+            ingest_idle: Duration::from_secs(15),
+            ingest_buffer: 256 << 10,
+
+            header_bytes: 32 << 10,
+            header_read: Duration::from_secs(60),
+            h2_streams: 128,
+            h2_idle: Duration::from_secs(300),
+            h2_ping: Duration::from_secs(20),
+
+            app_connections: 1024,
+            app_idle_connections: 64,
+            app_idle: Duration::from_secs(30),
+            app_wait: Duration::from_secs(5),
+            app_answer: Duration::from_secs(60),
+
+            events: 4096,
+            codes_per_door: 128,
+            stop: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Bytes of a TCP read: one full TLS record and the start of the next.
+pub(crate) const READ_BUFFER: usize = 32 << 10;
+
+/// Sealed bytes that are gathered before they are written to the socket. Larger writes bring
+/// nothing more (measured), smaller ones cost a system call per record.
+pub(crate) const COALESCE: usize = 64 << 10;
+
+/// Plaintext of one TLS record, RFC 8446 §5.1.
+pub(crate) const RECORD_PLAINTEXT: usize = 16 << 10;
+
+/// A slice below this size is copied together with its neighbours into one record: a head of 200
+/// bytes is not worth a record of its own.
+pub(crate) const GATHER_BELOW: usize = 8 << 10;

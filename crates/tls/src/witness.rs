@@ -1,0 +1,113 @@
+//! What BoringSSL tells only during a handshake, kept for afterwards.
+//!
+//! Our own signature algorithm is forgotten when the handshake ends, and the ClientHello is
+//! readable only in its callback. A [`Witness`] rides in the connection's ex-data; its fields are
+//! write-once cells because callbacks have a shared reference only.
+
+use std::sync::OnceLock;
+
+use boring::ex_data::Index;
+use boring::ssl::{
+    ClientHello, ExtensionType, Ssl, SslContextBuilder, SslInfoCallbackMode, SslRef,
+};
+
+/// Observations of one handshake.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    own_signature: OnceLock<&'static str>,
+    offered_version: OnceLock<u16>,
+}
+
+impl Witness {
+    /// Our signature algorithm, `None` if we signed nothing (resumption, or no certificate).
+    pub(crate) fn own_signature(&self) -> Option<&'static str> {
+        self.own_signature.get().copied()
+    }
+
+    /// The highest version in the ClientHello, as on the wire; `None` before one was read.
+    pub(crate) fn offered_version(&self) -> Option<u16> {
+        self.offered_version.get().copied()
+    }
+}
+
+fn index() -> Index<Ssl, Witness> {
+    static INDEX: OnceLock<Index<Ssl, Witness>> = OnceLock::new();
+    *INDEX.get_or_init(|| {
+        Ssl::new_ex_index().expect("an ex-data index fails only when memory is exhausted")
+    })
+}
+
+/// Gives the connection its witness; a second call keeps the first one.
+pub(crate) fn attach(ssl: &mut SslRef) {
+    if of(ssl).is_none() {
+        ssl.set_ex_data(index(), Witness::default());
+    }
+}
+
+/// The connection's witness, if it has one.
+pub(crate) fn of(ssl: &SslRef) -> Option<&Witness> {
+    ssl.ex_data(index())
+}
+
+/// Makes the connections of a context report to their witness.
+pub(crate) fn watch(context: &mut SslContextBuilder) {
+    context.set_info_callback(|ssl, mode, _| {
+        if mode == SslInfoCallbackMode::HANDSHAKE_DONE {
+            let name = ssl.signature_algorithm_used().and_then(|used| used.name());
+            if let (Some(witness), Some(name)) = (of(ssl), name) {
+                // Set before only if the callback ran twice, with the same value.
+                let _ = witness.own_signature.set(name);
+            }
+        }
+    });
+    context.set_select_certificate_callback(|mut hello| {
+        attach(hello.ssl_mut());
+        let offered = highest_version(&hello);
+        if let Some(witness) = of(hello.ssl()) {
+            // A second ClientHello (after HelloRetryRequest) may not change its versions.
+            let _ = witness.offered_version.set(offered);
+        }
+        Ok(())
+    });
+}
+
+/// Where a ClientHello keeps its best offer: `supported_versions` (RFC 8446 §4.2.1), a one-byte
+/// length and pairs of bytes; without it the legacy field. TLS counts up, DTLS counts down in
+/// one's complement, and GREASE values (RFC 8701) are no offer.
+fn highest_version(hello: &ClientHello<'_>) -> u16 {
+    let listed = hello
+        .get_extension(ExtensionType::SUPPORTED_VERSIONS)
+        .unwrap_or_default();
+    let pairs = listed.get(1..).unwrap_or_default().chunks_exact(2);
+    let offers = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    offers
+        .filter(|version| matches!(version >> 8, 0x03 | 0xfe))
+        .max_by_key(|version| match version >> 8 {
+            0xfe => !version,
+            _ => *version,
+        })
+        .unwrap_or_else(|| legacy_version(hello.as_bytes()))
+}
+
+/// `legacy_version` is the first field of the ClientHello body.
+fn legacy_version(body: &[u8]) -> u16 {
+    match body {
+        [major, minor, ..] => u16::from_be_bytes([*major, *minor]),
+        _ => 0,
+    }
+}
+
+/// A version as it stands on the wire, for a sentence.
+pub(crate) fn version_on_wire(version: u16) -> String {
+    match version {
+        0x0300 => "SSL 3.0".to_owned(),
+        0x0301 => "TLS 1.0".to_owned(),
+        0x0302 => "TLS 1.1".to_owned(),
+        0x0303 => "TLS 1.2".to_owned(),
+        0x0304 => "TLS 1.3".to_owned(),
+        0xfeff => "DTLS 1.0".to_owned(),
+        0xfefd => "DTLS 1.2".to_owned(),
+        0xfefc => "DTLS 1.3".to_owned(),
+        other => format!("version {other:#06x}"),
+    }
+}

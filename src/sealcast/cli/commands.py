@@ -1,0 +1,46 @@
+"""All verbs by name. Each is imported when it is called: `sealcast config` needs no web server."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from sealcast import __version__
+
+app = App(
+    name="sealcast",
+    help="Live streaming in which every leg is encrypted and both of its ends are named.",
+    version=__version__,
+)
+app.command(
+    "sealcast.cli.serve:serve", name="serve", help="Run a node: doors, media, API and pages."
+)
+app.command(
+    "sealcast.cli.demo:demo",
+    name="demo",
+    help="Show the main job: an encoder, a node, a viewer, every leg with its seal.",
+)
+app.command(
+    "sealcast.cli.watch:watch",
+    name="watch",
+    help="Watch a stream without a window; save it; print the leg's seal.",
+)
+app.command(
+    "sealcast.cli.legs:legs", name="legs", help="Show the legs of a running node, with their seals."
+)
+app.command(
+    "sealcast.cli.config:config",
+    name="config",
+    help="Print the effective configuration or its schema.",
+)
+
+token = App(name="token", help="Issue short-lived tokens for one stream and one purpose.")
+token.command("sealcast.cli.token:publish", name="publish", help="A token that publishes a stream.")
+token.command("sealcast.cli.token:watch", name="watch", help="A token that watches a stream.")
+token.command("sealcast.cli.token:admin", name="admin", help="A token that reads legs and metrics.")
+app.command(token)
+
+identity = App(name="identity", help="Issue certificates from the node's throw-away authority.")
+identity.command(
+    "sealcast.cli.identity:issue", name="issue", help="A client certificate for a name."
+)
+app.command(identity)

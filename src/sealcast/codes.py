@@ -1,0 +1,1145 @@
+"""The one table of everything that can go wrong, or be worth a remark.
+
+Does: gives every code its stage, one sentence (what happened), one remedy (what to do next) and,
+where an HTTP answer can carry it, a status. A code is the same string in an exception, a metric,
+the ledger, a problem document and the docs, in Python and in Rust; `tests/unit/test_codes.py`
+compares the two.
+
+Does not: say why *this time*. That is the `detail` of the error that carries the code: the field,
+the line, the value.
+
+Specs: RFC 9457 (problem details), RFC 9110 §15 (status codes).
+
+The caller must still: put no secret into a detail.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row: `stage` is a stage of a leg (or `node`), `http_status` what a request that meets it
+    is answered.
+    """
+
+    code: str
+    stage: str
+    sentence: str
+    remedy: str
+    http_status: int
+
+
+# stage, then status, then code, sentence, remedy. Statuses of rows that never answer a request are
+# 500.
+_SIGNALLING: Final = (
+    (
+        400,
+        "SDP.MALFORMED",
+        "The session description cannot be read.",
+        "Send the offer exactly as the WebRTC stack made it: UTF-8 text, one field per line.",
+    ),
+    (
+        413,
+        "SDP.TOO_LARGE",
+        "The session description is larger than this node reads.",
+        "Offer only the media that is to be sent or watched: one video and one audio section.",
+    ),
+    (
+        400,
+        "SDP.PLAINTEXT_MEDIA",
+        "The offer asks for media without encryption, and no policy here admits that.",
+        "Offer DTLS-SRTP: the profile UDP/TLS/RTP/SAVPF with an a=fingerprint line.",
+    ),
+    (
+        400,
+        "SDP.NO_FINGERPRINT",
+        "The offer names no certificate fingerprint, so nobody could prove who sends the media.",
+        "Offer DTLS-SRTP with an a=fingerprint line (RFC 8122) of SHA-256 or stronger.",
+    ),
+    (
+        400,
+        "SDP.WEAK_FINGERPRINT",
+        "Every fingerprint in the offer uses a hash that can be forged or is not known here.",
+        "Offer a fingerprint of sha-256, sha-384 or sha-512.",
+    ),
+    (
+        400,
+        "SDP.DATA_CHANNEL",
+        "The offer has a data channel, and this node carries media only.",
+        "Make the offer without createDataChannel().",
+    ),
+    (
+        400,
+        "SDP.NO_BUNDLE",
+        "The offer has several media sections that are not bundled on one transport.",
+        "Set the bundle policy to max-bundle, so that a=group:BUNDLE names all (RFC 9143).",
+    ),
+    (
+        400,
+        "SDP.NO_RTCP_MUX",
+        "The offer wants RTCP on a port of its own; here RTP and RTCP share one port.",
+        "Add a=rtcp-mux to every media section (RFC 5761).",
+    ),
+    (
+        400,
+        "SDP.NO_ICE",
+        "The offer has no ICE credentials, so no path can be proved.",
+        "Add a=ice-ufrag and a=ice-pwd (RFC 8839); every WebRTC stack does.",
+    ),
+    (
+        406,
+        "SDP.NO_COMMON_CODEC",
+        "The offer and this stream have no codec in common.",
+        "Offer the codec that the detail names, or use another browser or encoder.",
+    ),
+    (
+        400,
+        "SDP.BAD_SETUP",
+        "The offer's DTLS role cannot be answered.",
+        "Offer a=setup:actpass (RFC 8842 §5.2).",
+    ),
+    (
+        400,
+        "SDP.NO_MEDIA",
+        "The offer has no audio or video section that could be used.",
+        "Publishing needs a sendonly section, watching a recvonly one.",
+    ),
+    (
+        422,
+        "SDP.SEVERAL_TRACKS",
+        "The offer sends several pictures or several sounds; a stream has one of each.",
+        "Publish one camera and one microphone; for several, publish several streams.",
+    ),
+    (
+        415,
+        "HTTP.WRONG_TYPE",
+        "The body has a type that this address does not take.",
+        "Send an offer as application/sdp, a trickle update as application/trickle-ice-sdpfrag.",
+    ),
+    (
+        400,
+        "HTTP.MALFORMED",
+        "The request cannot be read.",
+        "Correct the field that the detail names.",
+    ),
+    (
+        413,
+        "HTTP.TOO_LARGE",
+        "The body is larger than this address takes.",
+        "Send a smaller body; the detail names the limit.",
+    ),
+    (
+        428,
+        "HTTP.PRECONDITION_REQUIRED",
+        "A change of a session must say which version of it it changes.",
+        'Add If-Match with the ETag of the session, or If-Match: "*" for an ICE restart '
+        "(RFC 9725 §4.3.1).",
+    ),
+    (
+        412,
+        "HTTP.PRECONDITION_FAILED",
+        "The session has changed since: this update is for an older ICE generation.",
+        "Use the ETag of the newest answer, or drop the update.",
+    ),
+    (
+        404,
+        "HTTP.NOT_FOUND",
+        "There is nothing at this address.",
+        "Check the address; a session ends when it is deleted or its path is lost.",
+    ),
+    (
+        405,
+        "HTTP.METHOD_NOT_ALLOWED",
+        "This address does not take that method.",
+        "Use one of the methods in the Allow header.",
+    ),
+    (
+        403,
+        "HTTP.FORBIDDEN_ORIGIN",
+        "This page's origin is not admitted here.",
+        "Name the origin in the node's configuration under cors.",
+    ),
+    (
+        429,
+        "HTTP.TOO_MANY",
+        "Too many requests or sessions at once.",
+        "Wait as long as Retry-After says, then try again.",
+    ),
+    (
+        500,
+        "HTTP.INTERNAL",
+        "The node made a mistake of its own.",
+        "Report it with the instance below; the node's log has the rest.",
+    ),
+    (
+        401,
+        "TOKEN.MISSING",
+        "This address asks for a token or a client certificate, and none came.",
+        "Send Authorization: Bearer with a token from `sealcast token`.",
+    ),
+    (
+        401,
+        "TOKEN.MALFORMED",
+        "The token cannot be read.",
+        "Copy the whole token as `sealcast token` printed it.",
+    ),
+    (
+        401,
+        "TOKEN.EXPIRED",
+        "The token's time is over.",
+        "Ask for a new one: `sealcast token VERB STREAM --for 1h`.",
+    ),
+    (
+        401,
+        "TOKEN.NOT_YET_VALID",
+        "The token's time has not begun, so one of the two clocks is wrong.",
+        "Compare the clock of the machine that issued the token with this node's.",
+    ),
+    (
+        401,
+        "TOKEN.WRONG_SIGNATURE",
+        "The token was not signed by this node.",
+        "Use a token of this node; after its key was changed, old tokens end.",
+    ),
+    (
+        403,
+        "TOKEN.WRONG_STREAM",
+        "The token is for another stream.",
+        "Ask for a token for this stream.",
+    ),
+    (
+        403,
+        "TOKEN.WRONG_VERB",
+        "The token is for another purpose.",
+        "A publisher needs a publish token, a viewer a watch token.",
+    ),
+    (
+        403,
+        "IDENTITY.NOT_ALLOWED",
+        "This identity is known but may not do that.",
+        "Add the identity to the stream's list in the configuration, or use one that is on it.",
+    ),
+    (
+        500,
+        "IDENTITY.CERTIFICATE_MALFORMED",
+        "A certificate or key file cannot be read.",
+        "Restore the file from a backup, or remove it so that a new one is made.",
+    ),
+    (
+        500,
+        "IDENTITY.KEY_EXPOSED",
+        "A private key file can be read by others, so it counts as known.",
+        "Set its mode to 0600 after making sure that nobody read it, or issue a new one.",
+    ),
+    (
+        400,
+        "IDENTITY.BAD_NAME",
+        "That is not a name an identity can have.",
+        "Use 1 to 128 of a-z, 0-9, dot, dash, underscore, in parts divided by slashes.",
+    ),
+    (
+        400,
+        "STREAM.BAD_NAME",
+        "That is not a name a stream can have.",
+        "Use 1 to 128 of a-z, A-Z, 0-9, dot, dash, underscore, in parts divided by slashes.",
+    ),
+    (
+        409,
+        "STREAM.TAKEN",
+        "Another identity is publishing this stream.",
+        "Wait until it has stopped, publish under another name, or use the same identity.",
+    ),
+    (
+        409,
+        "STREAM.ABSENT",
+        "Nobody is publishing this stream.",
+        "Try again when the publisher has started; Retry-After says when.",
+    ),
+    (
+        503,
+        "STREAM.NOT_READY",
+        "The stream has started, but its first picture has not come yet.",
+        "Try again in a moment; Retry-After says when.",
+    ),
+    (
+        406,
+        "STREAM.B_FRAMES",
+        "The stream has B-frames, which WebRTC cannot play.",
+        "Encode without them: add `-bf 0` (x264: `bframes=0`) to the encoder.",
+    ),
+    (
+        503,
+        "STREAM.TOO_MANY_VIEWERS",
+        "The stream has as many viewers as this node admits.",
+        "Try again later, or raise the limit in the configuration.",
+    ),
+    (
+        503,
+        "STREAM.TOO_MANY",
+        "The node carries as many streams as it admits.",
+        "Stop one, or raise the limit in the configuration.",
+    ),
+    (
+        403,
+        "POLICY.IDENTITY_REFUSED",
+        "The policy asks for a stronger proof of identity than this one.",
+        "Use what the detail names: a client certificate, or a token bound to the stream.",
+    ),
+    (
+        403,
+        "POLICY.TLS_TOO_OLD",
+        "The signalling came over a version of TLS that the policy refuses.",
+        "Use a client with TLS 1.3, or a policy that admits TLS 1.2.",
+    ),
+    (
+        403,
+        "POLICY.DTLS_TOO_OLD",
+        "The media leg's version of DTLS is one that the policy refuses.",
+        "Use a peer with DTLS 1.3, or a policy that admits DTLS 1.2.",
+    ),
+    (
+        403,
+        "POLICY.SRTP_PROFILE_REFUSED",
+        "The peer has no SRTP profile that the policy admits.",
+        "Use a peer with AES-GCM, or the policy `standard`, which admits AES128_CM_SHA1_80.",
+    ),
+    (
+        403,
+        "POLICY.GROUP_REFUSED",
+        "The key exchange used a group that the policy refuses.",
+        "Use a peer with X25519MLKEM768 or X25519.",
+    ),
+    (
+        403,
+        "POLICY.PLAINTEXT_SIGNALLING",
+        "Signalling without TLS was refused: whoever can change it can change the fingerprints.",
+        "Use https://.",
+    ),
+    (
+        403,
+        "POLICY.FINGERPRINT_REFUSED",
+        "The policy refuses the hash of every fingerprint that the peer named.",
+        "Offer a fingerprint of sha-256 or stronger.",
+    ),
+    (
+        502,
+        "FRONT.APP_BAD_ANSWER",
+        "The application behind the door gave an answer that is not HTTP.",
+        "A fault of this node; report it.",
+    ),
+    (
+        503,
+        "FRONT.APP_BUSY",
+        "Every connection to the application is in use.",
+        "Try again in a moment; report it if it stays.",
+    ),
+    (
+        504,
+        "FRONT.APP_TIMEOUT",
+        "The application took too long to answer.",
+        "Try again; report it if it stays.",
+    ),
+    (
+        502,
+        "FRONT.APP_UNAVAILABLE",
+        "The application behind the door does not answer.",
+        "The node is starting or stopping; try again in a moment.",
+    ),
+    (
+        400,
+        "FRONT.BAD_HTTP",
+        "What the client sent is not valid HTTP.",
+        "Use an HTTP/1.1 or HTTP/2 client.",
+    ),
+    (
+        431,
+        "FRONT.HEADER_TOO_LARGE",
+        "The head of the request is larger than the door admits.",
+        "Send fewer or shorter headers.",
+    ),
+    (
+        400,
+        "FRONT.BAD_REQUEST",
+        "The request cannot be forwarded as it is.",
+        "Correct what the detail names.",
+    ),
+    (
+        403,
+        "HTTP.NOT_THE_FRONT",
+        "The request did not come through a door of this node.",
+        "Use the address of a door; the private socket is the node's own.",
+    ),
+    (
+        500,
+        "CLIENT.BAD_ADDRESS",
+        "That is not an address of a stream.",
+        "Use the https:// address of the stream as the node prints it.",
+    ),
+    (
+        500,
+        "CLIENT.BAD_ANSWER",
+        "The node's answer cannot be used.",
+        "Check that the address is a sealcast node's; report it with the detail.",
+    ),
+    (
+        500,
+        "CLIENT.NODE_UNPROVED",
+        "The node's certificate is not trusted here, so nothing was sent to it.",
+        "Give the node's CA certificate with --ca, or use the node's proper name.",
+    ),
+    (
+        500,
+        "CLIENT.UNREACHABLE",
+        "The node does not answer.",
+        "Check that it is running, and the address and port.",
+    ),
+)
+
+_PATH: Final = (
+    (
+        "ICE.TIMEOUT",
+        "No path to the peer was found in time: no authenticated packet came back.",
+        "Open the node's UDP port in the firewalls between, or set `advertise` to the address that "
+        "the peer can reach.",
+    ),
+    (
+        "ICE.CONSENT_LOST",
+        "The peer no longer answers on any path.",
+        "The peer vanished or its network changed; it can rejoin.",
+    ),
+    (
+        "ICE.BAD_INTEGRITY",
+        "A path check had a wrong password and was dropped.",
+        "Harmless unless a leg never gets a path: then offer and checks come from different peers.",
+    ),
+    (
+        "ICE.UNKNOWN_UFRAG",
+        "A path check named no leg of this node and was dropped.",
+        "Harmless: a leg that has ended, or a stranger.",
+    ),
+    (
+        "ICE.MALFORMED",
+        "A path check cannot be read and was dropped.",
+        "Harmless unless it goes on: then find who sends to this port.",
+    ),
+    (
+        "ICE.TOO_MANY_SOURCES",
+        "One leg's checks came from more addresses than a leg may have.",
+        "A peer behind a NAT that changes ports for each packet; use another network.",
+    ),
+    (
+        "PACKET.UNKNOWN_KIND",
+        "A datagram belongs to no known protocol and was dropped.",
+        "Harmless unless it goes on: then find who sends to this port.",
+    ),
+    (
+        "ICE.UNEXPECTED_RESPONSE",
+        "A path check was answered that nobody had sent, and the answer was dropped.",
+        "Harmless unless it goes on.",
+    ),
+    (
+        "ICE.UNKNOWN_LOCAL_ADDRESS",
+        "A path check came to an address that is no candidate and was dropped.",
+        "Bind the media port to that address if peers shall use it.",
+    ),
+    (
+        "ICE.BAD_CREDENTIALS",
+        "A leg was given ICE credentials that RFC 8445 does not admit.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "ICE.NO_LOCAL_ADDRESS",
+        "A leg was given no local address that can be a candidate.",
+        "Bind the media port to an address of this machine, or set `advertise`.",
+    ),
+)
+
+_HANDSHAKE: Final = (
+    (
+        "DTLS.NO_PEER_CERTIFICATE",
+        "The peer presented no certificate in the DTLS handshake.",
+        "WebRTC peers always have one; report the peer's version.",
+    ),
+    (
+        "DTLS.VERSION_REFUSED",
+        "The peer has no version of DTLS that the policy admits.",
+        "Update the peer, or choose a policy that admits DTLS 1.2. Older ones are never admitted.",
+    ),
+    (
+        "DTLS.NO_COMMON_GROUP",
+        "The two ends have no key-exchange group in common.",
+        "Use a peer with X25519, or the policy `standard`, which adds P-256 and P-384.",
+    ),
+    (
+        "DTLS.NO_COMMON_CIPHER",
+        "The two ends have no cipher in common.",
+        "Use a peer with AES-GCM or ChaCha20 and ECDHE.",
+    ),
+    (
+        "DTLS.NO_SRTP_PROFILE",
+        "The handshake completed without an SRTP profile that both ends admit.",
+        "Use a peer with AES-GCM, or the policy `standard`, which admits AES128_CM_SHA1_80.",
+    ),
+    (
+        "DTLS.TIMEOUT",
+        "The DTLS handshake did not complete in time.",
+        "Packets are lost on the way, or the peer stopped; try again.",
+    ),
+    (
+        "DTLS.PEER_ALERT",
+        "The peer ended the DTLS handshake with an alert.",
+        "The detail names the alert; look at the peer's own log for its reason.",
+    ),
+    (
+        "DTLS.FAILED",
+        "The DTLS handshake failed.",
+        "The detail has the engine's words; try again, and report it if it stays.",
+    ),
+    (
+        "DTLS.CLOSED",
+        "The peer closed the media leg.",
+        "Nothing is wrong: it left.",
+    ),
+    (
+        "DTLS.UNVALIDATED_SOURCE",
+        "DTLS from an address that ICE has not proved was dropped.",
+        "Harmless; it is how attackers try to win the handshake race.",
+    ),
+    (
+        "TLS.VERSION_REFUSED",
+        "The client has no version of TLS that this door admits.",
+        "Update the client to TLS 1.3, or to TLS 1.2 where the policy admits it.",
+    ),
+    (
+        "TLS.NO_COMMON_GROUP",
+        "The client has no key-exchange group that this door admits.",
+        "Use a client with X25519, or the policy `standard`, which adds P-256 and P-384.",
+    ),
+    (
+        "TLS.NO_COMMON_CIPHER",
+        "The client has no cipher that this door admits.",
+        "Use a client with ECDHE and AES-GCM or ChaCha20.",
+    ),
+    (
+        "TLS.PLAIN_HTTP",
+        "Plain HTTP came to a port that speaks HTTPS only.",
+        "Use https:// in the address.",
+    ),
+    (
+        "TLS.NOT_TLS",
+        "What came to a TLS port is not TLS.",
+        "The detail names what it looks like; add TLS to the client (for RTMP: rtmps).",
+    ),
+    (
+        "TLS.PEER_ALERT",
+        "The client ended the TLS handshake with an alert.",
+        "The detail names it; `unknown ca` means that the client does not trust this node's CA.",
+    ),
+    (
+        "TLS.PEER_CLOSED",
+        "The client left before the handshake was over.",
+        "A port scan or an impatient client; harmless unless it is yours.",
+    ),
+    (
+        "TLS.TIMEOUT",
+        "The TLS handshake did not complete in time.",
+        "The client is very slow or silent; try again.",
+    ),
+    (
+        "TLS.FAILED",
+        "The TLS handshake failed.",
+        "The detail has the engine's words; report it if it stays.",
+    ),
+    (
+        "TLS.KEY_MISMATCH",
+        "The private key does not belong to the certificate.",
+        "Give the two files of one pair; what was there before stays in use.",
+    ),
+    (
+        "DTLS.BAD_FINGERPRINT",
+        "A fingerprint is malformed or of a hash that is not admitted.",
+        "Name a fingerprint of sha-256 or stronger.",
+    ),
+    (
+        "DTLS.NOT_ESTABLISHED",
+        "Keys were asked for before the handshake was over.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "TLS.NO_COMMON_PROTOCOL",
+        "The client asked (ALPN) for protocols that this door does not speak.",
+        "Use a client with HTTP/1.1 or HTTP/2.",
+    ),
+    (
+        "TLS.BAD_POLICY",
+        "A policy's versions, groups or profiles cannot be carried out together.",
+        "Use one of the presets; report it if it was one.",
+    ),
+    (
+        "TLS.UNREADABLE_CERTIFICATE",
+        "What should be a certificate is not.",
+        "Give PEM files as `sealcast` made them.",
+    ),
+    (
+        "TLS.UNREADABLE_KEY",
+        "What should be a private key is not, or it is encrypted.",
+        "Give the key as unencrypted PEM with mode 0600.",
+    ),
+    (
+        "FRONT.TOO_MANY_CONNECTIONS",
+        "The door has as many connections as it admits.",
+        "Try again later.",
+    ),
+    (
+        "FRONT.TOO_MANY_HANDSHAKES",
+        "The handshake found no free place within its time.",
+        "Try again in a moment; many clients came at once.",
+    ),
+)
+
+_IDENTITY: Final = (
+    (
+        "DTLS.FINGERPRINT_MISMATCH",
+        "The media leg's certificate is not the one that the signalling named.",
+        "Someone stands between, or two sessions were mixed up. Do not go on before it is known.",
+    ),
+    (
+        "TLS.NO_CLIENT_CERTIFICATE",
+        "This door asks for a client certificate, and none came.",
+        "Give the client its certificate and key (ffmpeg: -cert_file and -key_file).",
+    ),
+    (
+        "TLS.UNKNOWN_CA",
+        "The client's certificate was issued by an authority that this door does not trust.",
+        "Issue the certificate with this node's authority, or add the authority to the door.",
+    ),
+    (
+        "TLS.CERTIFICATE_EXPIRED",
+        "The certificate has expired.",
+        "Issue a new one; compare both clocks if it should still be valid.",
+    ),
+    (
+        "TLS.CERTIFICATE_NOT_YET_VALID",
+        "The certificate is not valid yet, so one of the two clocks is wrong.",
+        "Compare the clock of the machine that issued it with this node's.",
+    ),
+    (
+        "TLS.WRONG_USAGE",
+        "The certificate is for another purpose: a server's certificate was used as a client's.",
+        "Issue a client certificate for this end.",
+    ),
+    (
+        "TLS.CERTIFICATE_REFUSED",
+        "The client's certificate breaks a rule of RFC 5280.",
+        "The detail names the rule; issue the certificate anew.",
+    ),
+)
+
+_KEYS: Final = (
+    (
+        "SRTP.MALFORMED",
+        "A protected packet cannot be read and was dropped.",
+        "Harmless unless it goes on.",
+    ),
+    (
+        "SRTP.REPLAYED",
+        "A packet came twice and was dropped.",
+        "Harmless: networks duplicate; attackers replay.",
+    ),
+    (
+        "SRTP.REPLAY_OLD",
+        "A packet older than the replay window was dropped.",
+        "Harmless unless it goes on: then the network delays packets by seconds.",
+    ),
+    (
+        "SRTP.AUTH_FAILED",
+        "A packet was forged or damaged and was dropped.",
+        "Harmless in small numbers; if none gets through, the keys of the two ends differ.",
+    ),
+    (
+        "SRTP.TOO_MANY_SSRCS",
+        "The peer uses more sources than a leg may have; the rest was dropped.",
+        "Publish one video and one audio without simulcast.",
+    ),
+    (
+        "SRTP.KEY_EXHAUSTED",
+        "The key of this leg has protected as many packets as is safe.",
+        "Join again: a new leg has new keys.",
+    ),
+    (
+        "SRTP.INDEX_USED",
+        "A packet would have used a packet index twice and was not sent.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "SRTP.BUFFER_TOO_SMALL",
+        "A packet has no room for its authentication tag and was not sent.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "SRTP.NOT_READY",
+        "Media came before the keys and was dropped.",
+        "Harmless: it was early.",
+    ),
+    (
+        "SRTP.BAD_KEY",
+        "Key material has the wrong length for its profile.",
+        "Give the key and salt lengths that the profile asks for.",
+    ),
+    (
+        "POLICY.OUTSIDE_GRANT",
+        "A leg was sealed with something that policy had not granted, and was closed.",
+        "A fault of this node; report it.",
+    ),
+)
+
+_MEDIA: Final = (
+    (
+        "STREAM.TAKEN_OVER",
+        "The same identity publishes this stream from a newer leg.",
+        "Nothing is wrong, unless both are yours and should not be: then stop one.",
+    ),
+    (
+        "STREAM.CODEC_CHANGED",
+        "The publisher came back with another codec, so this viewer must join again.",
+        "Join again; the pages do it by themselves.",
+    ),
+    (
+        "STREAM.ENDED",
+        "The publisher has stopped and did not come back in time.",
+        "Join again when the stream is live.",
+    ),
+    (
+        "LEG.DELETED",
+        "The peer ended its session.",
+        "Nothing is wrong: it left.",
+    ),
+    (
+        "LEG.CLOSED_BY_OPERATOR",
+        "An operator of this node ended the leg.",
+        "Ask the operator.",
+    ),
+    (
+        "NODE.STOPPING",
+        "The node is shutting down.",
+        "Join again when it is back.",
+    ),
+    (
+        "TS.GARBAGE",
+        "What the encoder sends is not an MPEG transport stream.",
+        "Send MPEG-TS (ffmpeg: -f mpegts) to this door.",
+    ),
+    (
+        "TS.NO_VIDEO",
+        "The transport stream has no video and no audio that could be carried.",
+        "Add an H264 video stream.",
+    ),
+    (
+        "TS.TRUNCATED",
+        "The transport stream ended in the middle.",
+        "The encoder or its network stopped; it can publish again.",
+    ),
+    (
+        "TS.UNSUPPORTED_CODEC",
+        "The transport stream has a codec that is not carried; it was left out.",
+        "Encode video as H264 and audio as AAC, MP2 or Opus.",
+    ),
+    (
+        "TS.TIMESTAMP_JUMP",
+        "The encoder's timestamps jumped; the stream was re-anchored on the node's clock.",
+        "Harmless after an encoder's restart; otherwise look at its clock.",
+    ),
+    (
+        "TS.TRANSCODE_FAILED",
+        "An audio frame could not be turned into Opus and was left out.",
+        "Look at the encoder's audio; the picture goes on.",
+    ),
+    (
+        "TS.UNKNOWN_IDENTITY",
+        "The certificate's name is not in the table of encoders and streams.",
+        "Add the name to the ingest table in the configuration.",
+    ),
+    ("RTP.MALFORMED", "A media packet cannot be read and was dropped.", "Report the publisher."),
+    (
+        "RTP.UNKNOWN_PAYLOAD",
+        "A media packet has a payload type that was not agreed and was dropped.",
+        "Report the publisher.",
+    ),
+    (
+        "RTP.UNKNOWN_SSRC",
+        "A media packet belongs to no agreed section and was dropped.",
+        "Publish one video and one audio without simulcast.",
+    ),
+    (
+        "RTP.PAYLOAD_TOO_BIG",
+        "A media packet is longer than a track takes and was dropped.",
+        "Set the publisher's packet size to 1200 bytes.",
+    ),
+    ("RTP.DUPLICATE", "A media packet came twice and was dropped.", "Harmless."),
+    ("RTP.TOO_OLD", "A media packet came too late to be of use and was dropped.", "Harmless."),
+    ("RTP.PADDING_CONSUMED", "A bandwidth probe was consumed.", "Nothing is wrong."),
+    ("RTCP.MALFORMED", "A control packet cannot be read and was dropped.", "Report the peer."),
+    (
+        "RTCP.NACK_UNANSWERED",
+        "A viewer asked for a packet that is no longer kept.",
+        "Harmless unless pictures freeze: then the viewer's network loses too much.",
+    ),
+    (
+        "RTCP.NACK_LIMITED",
+        "A viewer asked for more retransmissions than its share.",
+        "The viewer's network loses too much; a lower bitrate helps.",
+    ),
+    (
+        "LEG.ENDED",
+        "A datagram for a leg that has ended was dropped.",
+        "Harmless.",
+    ),
+    (
+        "TLS.IDLE",
+        "The peer sent nothing for as long as the door waits.",
+        "The encoder or its network stopped; it can publish again.",
+    ),
+    (
+        "NODE.CLOSED_BY_NODE",
+        "The node closed the connection.",
+        "The leg's own code says why.",
+    ),
+    (
+        "TS.FAILED",
+        "Reading the transport stream failed.",
+        "The detail has the demuxer's words; publish again, and report it if it stays.",
+    ),
+    (
+        "PAYLOAD.MALFORMED",
+        "A payload breaks its format's rules; the frame was dropped.",
+        "Report the publisher.",
+    ),
+    (
+        "PAYLOAD.FRAME_TOO_BIG",
+        "A frame is too big and was dropped.",
+        "Lower the encoder's bitrate.",
+    ),
+    (
+        "PAYLOAD.NOT_ANNEX_B",
+        "An H264 frame is not in Annex B form and was dropped.",
+        "Report the publisher.",
+    ),
+    (
+        "PAYLOAD.ROOM_TOO_SMALL",
+        "A packet had no room for its payload.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "RTP.TOO_MANY_STREAMS",
+        "The peer uses more sources than a leg may have; the rest was dropped.",
+        "Publish one video and one audio without simulcast.",
+    ),
+    (
+        "CLIENT.NO_MEDIA",
+        "The leg is sealed, but no media came.",
+        "The publisher may have paused; try again.",
+    ),
+)
+
+_NODE: Final = (
+    (
+        "RELAY.BIND_FAILED",
+        "The media port cannot be opened.",
+        "Another program has it, or the address is not this machine's; choose another.",
+    ),
+    (
+        "RELAY.NO_ADDRESS",
+        "No address was found that a peer could send media to.",
+        "Bind the media port to an address of this machine, or set `advertise`.",
+    ),
+    ("RELAY.FULL", "The relay has more commands waiting than it takes.", "Try again in a moment."),
+    ("RELAY.STOPPED", "The relay has stopped.", "Start the node again; its log says why."),
+    ("RELAY.UNKNOWN_LEG", "The relay knows no such leg.", "It has ended meanwhile."),
+    (
+        "RELAY.SINK_FULL",
+        "A frame was dropped because the track was busy.",
+        "The machine is overloaded; lower the bitrate or the number of viewers.",
+    ),
+    ("RELAY.UNKNOWN_SOURCE", "A packet from an unproved address was dropped.", "Harmless."),
+    (
+        "RELAY.ADDRESS_TAKEN",
+        "Two legs claim one remote address.",
+        "Harmless: the older one keeps it.",
+    ),
+    (
+        "RELAY.DTLS_QUEUE_FULL",
+        "Too many handshake packets at once; some were dropped.",
+        "Harmless: handshakes repeat them.",
+    ),
+    ("RELAY.AWAITING_KEY_FRAME", "A packet before the first key frame was held back.", "Harmless."),
+    ("RELAY.SOURCE_SUPERSEDED", "A packet of a replaced publisher was dropped.", "Harmless."),
+    ("RELAY.NO_TRACK", "A packet for a track that has ended was dropped.", "Harmless."),
+    ("RELAY.FRAME_REFUSED", "A frame cannot be packetized and was dropped.", "Report the encoder."),
+    ("RELAY.FRAME_TOO_BIG", "A frame is too big and was dropped.", "Lower the encoder's bitrate."),
+    ("RELAY.TAP_FULL", "A slow reader lost a frame.", "Harmless to everybody else."),
+    ("RELAY.TAP_GAP", "A frame with a missing packet was not handed on.", "Harmless."),
+    (
+        "RELAY.VIEWER_LAGGED",
+        "A viewer fell behind and was moved to the newest picture.",
+        "The viewer's network is too slow for the stream's bitrate.",
+    ),
+    ("RELAY.SEND_WOULD_BLOCK", "The kernel's send buffer was full.", "Raise net.core.wmem_max."),
+    ("RELAY.SEND_FAILED", "The kernel refused to send a packet.", "Look at the machine's network."),
+    ("RELAY.NO_PATH", "A packet had no proved path and was not sent.", "Harmless: it was early."),
+    ("RELAY.EVENT_LOST", "Events of the relay were lost.", "The node is overloaded; report it."),
+    (
+        "CORE.BAD_ARGUMENT",
+        "The native side was called wrongly.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "FRONT.BIND_FAILED",
+        "A door's port cannot be opened.",
+        "Another program has it, or the address is not this machine's; choose another.",
+    ),
+    (
+        "CONFIG.UNREADABLE",
+        "The configuration file cannot be read.",
+        "Check the path and the file's permissions.",
+    ),
+    ("CONFIG.SYNTAX", "The configuration is not valid TOML.", "Correct the line in the detail."),
+    (
+        "CONFIG.UNKNOWN_KEY",
+        "The configuration has a key that does not exist.",
+        "Correct or remove it; `sealcast config --schema` lists every key.",
+    ),
+    (
+        "CONFIG.WRONG_TYPE",
+        "A value of the configuration has the wrong type.",
+        "Give the type that the detail names.",
+    ),
+    (
+        "CONFIG.BAD_VALUE",
+        "A value of the configuration is not admitted.",
+        "Give one of the values that the detail names.",
+    ),
+    (
+        "CONFIG.UNKNOWN_POLICY",
+        "The configuration names a policy that does not exist.",
+        "Use strict, standard or compatible.",
+    ),
+    (
+        "RELAY.BAD_SPEC",
+        "The relay was given a leg that makes no sense.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "RELAY.BUSY",
+        "The relay has more commands waiting than it takes.",
+        "Try again in a moment.",
+    ),
+    (
+        "RELAY.NO_ANSWER",
+        "The relay did not answer in time.",
+        "The machine is overloaded; report it if it stays.",
+    ),
+    (
+        "RELAY.START_FAILED",
+        "The relay's thread could not be started.",
+        "The detail has the system's words.",
+    ),
+    (
+        "RELAY.CLOSED",
+        "The leg was closed by command.",
+        "Nothing is wrong.",
+    ),
+    (
+        "RELAY.LEG_REFUSED",
+        "The relay has a leg of that id already.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "RELAY.TRACK_REFUSED",
+        "The relay refused a track: it exists, is one too many, or has no such codec.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "RELAY.TOO_MANY_LEGS",
+        "The relay has as many legs as it may have.",
+        "Try again later.",
+    ),
+    (
+        "RELAY.TOO_MANY_SOURCES",
+        "A track has as many sources as it may have.",
+        "Wait until an older publisher has ended.",
+    ),
+    (
+        "RELAY.TOO_MANY_TAPS",
+        "A track has as many readers as it may have.",
+        "Close one.",
+    ),
+    (
+        "RELAY.UFRAG_TAKEN",
+        "Another leg has this ICE user fragment.",
+        "Try again: the next one is drawn anew.",
+    ),
+    (
+        "RELAY.RECEIVE_FAILED",
+        "A socket could not be read.",
+        "Look at the machine's network.",
+    ),
+    (
+        "RELAY.DATAGRAM_TRUNCATED",
+        "A datagram was longer than any that WebRTC sends and was dropped.",
+        "Harmless unless it goes on.",
+    ),
+    (
+        "FRONT.ACCEPT_FAILED",
+        "The system refused to hand over a waiting connection.",
+        "Raise the limit of open files (ulimit -n).",
+    ),
+    (
+        "FRONT.BAD_DOOR",
+        "The description of a door makes no sense.",
+        "Correct the door in the configuration.",
+    ),
+    (
+        "FRONT.BAD_SECRET",
+        "The secret between front and application is malformed.",
+        "A fault of this node; report it.",
+    ),
+    (
+        "FRONT.DOOR_EXISTS",
+        "A door of that name is open already.",
+        "Give each door a name of its own.",
+    ),
+    (
+        "FRONT.NO_SUCH_DOOR",
+        "There is no door of that name.",
+        "Use a name of the configuration.",
+    ),
+    (
+        "FRONT.NO_CLIENT_ROOTS",
+        "A door asks for client certificates and has no authority to judge them by.",
+        "Give the door its trust bundle.",
+    ),
+    (
+        "FRONT.EVENTS_FULL",
+        "A connection was refused because the node does not keep up with events.",
+        "The machine is overloaded; report it if it stays.",
+    ),
+    (
+        "FRONT.INGEST_FAILED",
+        "No socket pair could be made for an ingest connection.",
+        "Raise the limit of open files (ulimit -n).",
+    ),
+    (
+        "FRONT.START_FAILED",
+        "The front's threads could not be started.",
+        "The detail has the system's words.",
+    ),
+    (
+        "FRONT.STOPPED",
+        "The front has stopped.",
+        "Start the node again; its log says why.",
+    ),
+    (
+        "FRONT.OTHER_CODES",
+        "Counts under codes beyond the number that is kept apart.",
+        "Report it.",
+    ),
+    (
+        "DEMO.NO_ENCODER",
+        "The demo's encoder is missing or stopped.",
+        "Install the package imageio-ffmpeg, or ffmpeg; the detail has its words.",
+    ),
+)
+
+_NOTES: Final = (
+    (
+        "keys",
+        "DOWNGRADE.SRTP_CM80",
+        "Media is protected by AES in counter mode with an 80-bit HMAC-SHA1 tag, not by AES-GCM.",
+        "Update the peer to one with AES-GCM (RFC 7714).",
+    ),
+    (
+        "handshake",
+        "DOWNGRADE.DTLS12",
+        "The handshake was DTLS 1.2, so certificates crossed the network in clear.",
+        "Update the peer to one with DTLS 1.3.",
+    ),
+    (
+        "handshake",
+        "DOWNGRADE.TLS12",
+        "The connection is TLS 1.2, so certificates crossed the network in clear.",
+        "Update the client to one with TLS 1.3.",
+    ),
+    (
+        "identity",
+        "NOTE.WEAK_FINGERPRINT_IGNORED",
+        "The offer also named fingerprints of weaker hashes; they were ignored.",
+        "Nothing needs to be done.",
+    ),
+    (
+        "identity",
+        "NOTE.UNPROVED_PEER",
+        "The stream is public, so nobody knows who this peer is.",
+        "Ask for tokens if viewers should be known.",
+    ),
+)
+
+
+def _table() -> Mapping[str, Code]:
+    rows = [
+        Code(code, "signalling", sentence, remedy, status)
+        for status, code, sentence, remedy in _SIGNALLING
+    ]
+    for stage, part in (
+        ("path", _PATH),
+        ("handshake", _HANDSHAKE),
+        ("identity", _IDENTITY),
+        ("keys", _KEYS),
+        ("media", _MEDIA),
+        ("node", _NODE),
+    ):
+        rows += [Code(code, stage, sentence, remedy, 500) for code, sentence, remedy in part]
+    rows += [Code(code, stage, sentence, remedy, 200) for stage, code, sentence, remedy in _NOTES]
+    table = {row.code: row for row in rows}
+    if len(table) != len(rows):
+        raise AssertionError("a code stands twice in the table")  # caught by the first import
+    return MappingProxyType(table)
+
+
+CODES: Final = _table()
+
+
+def lookup(code: str) -> Code:
+    """The row of `code`; one that is not in the table gets an honest row of its own, so that no
+    report is lost.
+    """
+    row = CODES.get(code)
+    if row is not None:
+        return row
+    return Code(code, "node", f"The node met {code}.", "Report this code; it has no page.", 500)
+
+
+def problem(code: str, detail: str = "", instance: str | None = None) -> dict[str, str | int]:
+    """The problem document (RFC 9457 §3.1) of `code`: what happened, why we think so, what to do
+    next.
+
+    `instance` names the one occurrence, such as a request or a leg.
+    """
+    row = lookup(code)
+    document: dict[str, str | int] = {
+        "type": f"urn:sealcast:code:{row.code}",
+        "title": row.sentence,
+        "status": row.http_status,
+        "code": row.code,
+        "stage": row.stage,
+        "remedy": row.remedy,
+    }
+    if detail:
+        document["detail"] = detail
+    if instance is not None:
+        document["instance"] = instance
+    return document

@@ -1,0 +1,33 @@
+"""MPEG-TS as a way in: H264 with AAC, MPEG audio or Opus, over a connection that the front opened.
+
+Does: everything between the plain bytes of an authenticated TLS connection and frames in the
+relay. `clock` is pure arithmetic, `h264` and `opus` know one codec each, `publisher` is the thread.
+
+Does not: terminate TLS, name streams or decide who may publish.
+"""
+
+from sealcast.ingest.mpegts.publisher import (
+    BFramesSeen,
+    Counters,
+    Ended,
+    Event,
+    ParameterSetsSeen,
+    ProgrammeFound,
+    Remarked,
+    Sink,
+    Sinks,
+    TsPublisher,
+)
+
+__all__ = [
+    "BFramesSeen",
+    "Counters",
+    "Ended",
+    "Event",
+    "ParameterSetsSeen",
+    "ProgrammeFound",
+    "Remarked",
+    "Sink",
+    "Sinks",
+    "TsPublisher",
+]

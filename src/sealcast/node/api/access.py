@@ -1,0 +1,73 @@
+"""Who sends a request, from its bearer token and its connection."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import Request
+
+from sealcast.errors import RemoteError
+from sealcast.keying.agreement import Identity
+from sealcast.node.api.front_only import facts_of
+from sealcast.node.permission import Permissions
+from sealcast.node.sessions import Caller, MediaSession
+
+
+def bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer` (RFC 6750 §2.1), None without one.
+
+    A token in the address is not looked for: addresses end up in logs.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise RemoteError("TOKEN.MALFORMED", "The header is not: Authorization: Bearer TOKEN.")
+    return token.strip()
+
+
+class Access:
+    """Asks the node's permissions on behalf of a request."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+
+    def publisher(self, request: Request, stream: str) -> Caller:
+        """Who publishes."""
+        facts = facts_of(request)
+        who = self._permissions.publisher(stream, bearer(request), facts.facts.peer, time.time())
+        return _caller(request, who)
+
+    def viewer(self, request: Request, stream: str) -> Caller:
+        """Who watches; of a public stream perhaps nobody who is known."""
+        facts = facts_of(request)
+        who = self._permissions.viewer(stream, bearer(request), facts.facts.peer, time.time())
+        return _caller(request, who, public=self._permissions.is_public(stream))
+
+    def administrator(self, request: Request) -> Identity:
+        """Who administers."""
+        facts = facts_of(request)
+        return self._permissions.administrator(bearer(request), facts.facts.peer, time.time())
+
+    def holder(self, request: Request, session: MediaSession) -> None:
+        """Whether the request comes from who opened the session."""
+        self._permissions.same_caller(
+            session.identity,
+            session.stream,
+            session.verb,
+            token=bearer(request),
+            peer=facts_of(request).facts.peer,
+            since=session.created_unix,
+            now=time.time(),
+        )
+
+
+def _caller(request: Request, identity: Identity, *, public: bool = False) -> Caller:
+    facts = facts_of(request)
+    return Caller(
+        identity=identity,
+        tls_version=facts.facts.version or None,
+        address=facts.peer,
+        public=public,
+    )

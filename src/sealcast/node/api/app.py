@@ -1,0 +1,72 @@
+"""The application: every route, behind the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from sealcast.errors import SealcastError
+from sealcast.node.api.access import Access
+from sealcast.node.api.cors import Cors
+from sealcast.node.api.front_only import FrontOnly
+from sealcast.node.api.media import MediaApi
+from sealcast.node.api.metrics import Metrics
+from sealcast.node.api.problem import on_bug, on_http_exception, on_sealcast_error
+from sealcast.node.api.state import StateApi
+from sealcast.node.measure import Measure
+from sealcast.node.permission import Permissions
+from sealcast.node.ports import FrontPort
+from sealcast.node.sessions import Sessions
+from sealcast.node.switchboard import Switchboard
+from sealcast.node.ts_ingest import TsIngest
+
+
+@dataclass(frozen=True, slots=True)
+class AppParts:
+    """What the routes need."""
+
+    switchboard: Switchboard
+    sessions: Sessions
+    measure: Measure
+    permissions: Permissions
+    front: FrontPort
+    secret: str
+    ts_ingest: TsIngest | None = None
+    cors_origins: Sequence[str] = ()
+    ice_servers: Sequence[str] = ()
+    more_routes: Sequence[BaseRoute] = ()
+
+
+def build(parts: AppParts) -> ASGIApp:
+    """The ASGI application that the front proxies to."""
+    access = Access(parts.permissions)
+    media = MediaApi(
+        sessions=parts.sessions,
+        switchboard=parts.switchboard,
+        measure=parts.measure,
+        access=access,
+        cors=Cors(parts.cors_origins),
+        ice_servers=parts.ice_servers,
+    )
+    state = StateApi(
+        switchboard=parts.switchboard,
+        measure=parts.measure,
+        ts_ingest=parts.ts_ingest,
+        access=access,
+        permissions=parts.permissions,
+        metrics=Metrics(parts.switchboard, parts.front),
+    )
+    app = Starlette(
+        routes=[*media.routes(), *state.routes(), *parts.more_routes],
+        exception_handlers={
+            SealcastError: on_sealcast_error,
+            HTTPException: on_http_exception,
+            Exception: on_bug,
+        },
+    )
+    return FrontOnly(app, parts.front, parts.secret)

@@ -1,0 +1,443 @@
+"""What the operator may say in `sealcast.toml`, and what holds where the file says nothing.
+
+Does: names every setting once, with its type, its default and its meaning; reads a file; refuses
+unknown keys, wrong types and impossible values, **all of them at once**, each with its line. Writes
+the effective configuration and its JSON schema.
+
+Does not: open ports or files. Secrets have no place in this file: keys and tokens live in the state
+folder.
+
+The caller must still: hand the result to `sealcast.node.supervisor`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from sealcast.errors import LocalError
+from sealcast.node.toml_lines import line_of
+
+Preset = Literal["strict", "standard", "compatible"]
+"""A policy preset by name (`sealcast.policy`)."""
+
+Bind = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[0-9.]+):[0-9]{1,5}$",
+        description="must be ADDRESS:PORT, as in 0.0.0.0:8443 or [::]:8443 "
+        "(port 0: the kernel chooses)",
+    ),
+]
+StreamName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,7}$",
+        max_length=200,
+        description="must be a stream's path, as in venue/stage-1: "
+        "letters, digits, '.', '_', '-', at most 8 parts",
+    ),
+]
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^https://[^/*\s]+$",
+        description="must be an origin, as in https://player.example "
+        "(no path, no wildcard, HTTPS only)",
+    ),
+]
+
+
+IceServer = Annotated[
+    str,
+    Meta(
+        pattern=r"^stuns?:[^\s<>?;,]+$",
+        description="must be a STUN server, as in stun:stun.example:3478",
+    ),
+]
+
+
+def _both_families(port: int) -> list[str]:
+    return [f"0.0.0.0:{port}", f"[::]:{port}"]
+
+
+class _Table(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One table of the file."""
+
+
+class Node(_Table, frozen=True):
+    """The node itself."""
+
+    state_dir: Annotated[
+        str, Meta(description="where keys and certificates live; empty: $XDG_STATE_HOME/sealcast")
+    ] = ""
+    names: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            description="names and addresses that the node's own server certificate carries; "
+            "the first is the one in printed addresses",
+        ),
+    ] = field(default_factory=lambda: ["localhost", "127.0.0.1", "::1"])
+    trust_domain: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$", description="the SPIFFE trust domain, lower case"),
+    ] = "sealcast.internal"
+
+
+class Door(_Table, frozen=True):
+    """One listening TCP port."""
+
+    bind: Annotated[
+        list[Bind], Meta(description="addresses to listen on; empty: the door stays shut")
+    ]
+    certificate: Annotated[
+        str,
+        Meta(description="PEM file of the chain; empty: the throw-away authority issues one"),
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file of the chain's private key, mode 0600")] = ""
+    client_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities whose client certificates are admitted, where "
+            "the door asks for one; empty: the throw-away authority"
+        ),
+    ] = ""
+
+
+def _door(port: int) -> Door:
+    return Door(bind=_both_families(port))
+
+
+class Doors(_Table, frozen=True):
+    """The doors. An address of a family that this machine does not have is left out with a
+    warning."""
+
+    public: Annotated[
+        Door, Meta(description="HTTPS for everybody; never asks for a certificate")
+    ] = field(default_factory=lambda: _door(8443))
+    secure: Annotated[Door, Meta(description="HTTPS; a client certificate is required")] = field(
+        default_factory=lambda: _door(8444)
+    )
+    ingest_ts: Annotated[
+        Door, Meta(description="MPEG-TS over TLS; a client certificate is required")
+    ] = field(default_factory=lambda: _door(8445))
+
+
+class Media(_Table, frozen=True):
+    """The UDP side."""
+
+    bind: Annotated[
+        list[Bind], Meta(min_length=1, description="UDP addresses for ICE, DTLS, SRTP")
+    ] = field(default_factory=lambda: _both_families(8443))
+    advertise: Annotated[
+        list[str],
+        Meta(description="addresses that candidates name instead of the machine's own (1:1 NAT)"),
+    ] = field(default_factory=list)
+    ice_servers: Annotated[
+        list[IceServer], Meta(description="STUN servers to name to WHIP and WHEP clients")
+    ] = field(default_factory=list)
+
+
+class Policy(_Table, frozen=True):
+    """The preset of each role."""
+
+    ingest: Preset = "standard"
+    delivery: Preset = "standard"
+    origin: Preset = "standard"
+    node: Preset = "standard"
+    signalling: Preset = "standard"
+    admin: Preset = "standard"
+
+
+class StreamRule(_Table, frozen=True):
+    """Who may do what with one stream."""
+
+    public: Annotated[
+        bool, Meta(description="anybody may watch; the ledger shows such a viewer as unproved")
+    ] = False
+    publishers: Annotated[
+        list[str],
+        Meta(
+            description="who may publish: SPIFFE names, and the word token for publish tokens; "
+            "empty: publish tokens, and encoders whose certificate maps to this stream"
+        ),
+    ] = field(default_factory=list)
+
+
+class IngestTs(_Table, frozen=True):
+    """MPEG-TS over TLS."""
+
+    streams: Annotated[
+        dict[str, StreamName],
+        Meta(
+            description="the certificate's path (encoder/NAME) to the stream it publishes; "
+            "an encoder/NAME that is not listed publishes NAME"
+        ),
+    ] = field(default_factory=dict)
+
+
+class Ingest(_Table, frozen=True):
+    """Ways in."""
+
+    ts: IngestTs = field(default_factory=IngestTs)
+
+
+class Cors(_Table, frozen=True):
+    """Which other origins' pages may call the WHIP and WHEP endpoints."""
+
+    origins: Annotated[list[Origin], Meta(description="closed until an origin is named")] = field(
+        default_factory=list
+    )
+
+
+class Config(_Table, frozen=True):
+    """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one."""
+
+    node: Node = field(default_factory=Node)
+    doors: Doors = field(default_factory=Doors)
+    media: Media = field(default_factory=Media)
+    policy: Policy = field(default_factory=Policy)
+    streams: dict[StreamName, StreamRule] = field(default_factory=dict)
+    ingest: Ingest = field(default_factory=Ingest)
+    cors: Cors = field(default_factory=Cors)
+
+    def state_dir(self) -> Path:
+        """The state folder: as configured, else by the XDG base directory specification."""
+        if self.node.state_dir:
+            return Path(self.node.state_dir).expanduser()
+        state_home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        return Path(state_home).expanduser() / "sealcast"
+
+
+class ConfigurationRefused(LocalError):  # noqa: N818 - named for what happened
+    """The file cannot be used. `detail` has one line per complaint, `complaints` the same apart."""
+
+    def __init__(self, code: str, detail: str, complaints: Sequence[Complaint] = ()) -> None:
+        super().__init__(code, detail)
+        self.complaints = tuple(complaints)
+
+    def __str__(self) -> str:
+        # Each line names its key and its remedy: the table's sentence would only repeat the first.
+        return f"{self.code}: {self.detail}"
+
+
+class Complaint(Struct, frozen=True):
+    """One thing that is wrong with the file."""
+
+    code: str
+    key: str
+    sentence: str
+    line: int | None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line is not None else ""
+        return f"{where}{self.sentence}"
+
+
+def load(path: Path) -> Config:
+    """The configuration in a file.
+
+    Raises `ConfigurationRefused` with every complaint when the file cannot be read or used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationRefused("CONFIG.UNREADABLE", f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationRefused(
+            "CONFIG.UNREADABLE", f"{path} cannot be read: {error}"
+        ) from error
+    return loads(text, name=str(path))
+
+
+def loads(text: str, *, name: str = "sealcast.toml") -> Config:
+    """The configuration in a text; `name` is how errors call it."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationRefused("CONFIG.SYNTAX", f"{name}: {error}") from None
+    complaints = list(_judge(document, Config, (), text))
+    if not complaints:
+        config = msgspec.convert(document, Config)
+        complaints = list(_judge_meaning(config, text))
+        if not complaints:
+            return config
+    complaints.sort(key=lambda complaint: complaint.line or 0)
+    detail = "\n".join(f"{name}: {complaint}" for complaint in complaints)
+    raise ConfigurationRefused(complaints[0].code, detail, complaints)
+
+
+def dumps(config: Config) -> str:
+    """The effective configuration as TOML; `loads` of it gives the same configuration."""
+    import tomlkit  # only `sealcast config` writes TOML
+
+    return tomlkit.dumps(msgspec.to_builtins(config))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the configuration."""
+    return msgspec.json.schema(Config)
+
+
+# ---- judging -----------------------------------------------------------------------------
+# msgspec stops at the first error and hides the key of a table entry (`$.streams[...]`), so the
+# walk over tables is made here, and msgspec judges the leaves.
+
+Steps = tuple[str | int, ...]
+
+
+def _judge(value: object, kind: Any, steps: Steps, text: str) -> Iterator[Complaint]:
+    plain = _plain(kind)
+    if isinstance(plain, type) and issubclass(plain, Struct) and isinstance(value, dict):
+        yield from _judge_table(value, plain, steps, text)
+    elif get_origin(plain) is dict and isinstance(value, dict):
+        key_kind, entry_kind = get_args(plain)
+        for key, entry in value.items():
+            yield from _judge_leaf(key, key_kind, (*steps, key), text, what="the name")
+            yield from _judge(entry, entry_kind, (*steps, key), text)
+    elif get_origin(plain) is list and isinstance(value, list):
+        (entry_kind,) = get_args(plain)
+        flaws = [flaw for entry in value for flaw in _judge(entry, entry_kind, steps, text)]
+        yield from flaws
+        if not flaws:
+            yield from _judge_leaf(value, kind, steps, text)
+    else:
+        yield from _judge_leaf(value, kind, steps, text)
+
+
+def _judge_table(
+    value: dict[str, object], table: type[Struct], steps: Steps, text: str
+) -> Iterator[Complaint]:
+    kinds = get_type_hints(table, include_extras=True)
+    for key, entry in value.items():
+        if key in kinds:
+            yield from _judge(entry, kinds[key], (*steps, key), text)
+            continue
+        near = difflib.get_close_matches(key, kinds, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(kinds)}."
+        where = _dotted((*steps, key))
+        yield Complaint(
+            "CONFIG.UNKNOWN_KEY",
+            where,
+            f"unknown key {where}; {hint}",
+            line_of(text, (*steps, key)),
+        )
+    for known in msgspec.structs.fields(table):
+        if known.required and known.encode_name not in value:
+            where = _dotted((*steps, known.encode_name))
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                where,
+                f"{where} is missing",
+                line_of(text, steps) if steps else None,
+            )
+
+
+def _judge_leaf(
+    value: object, kind: Any, steps: Steps, text: str, *, what: str = ""
+) -> Iterator[Complaint]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        where = _dotted(steps)
+        subject = f"{what} {where}".strip()
+        reason = str(error)
+        if isinstance(value, str) and "matching regex" in reason:
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                where,
+                f"{subject} {_description(kind)}; it is {value!r}",
+                line_of(text, steps),
+            )
+            return
+        reason = re.sub(r" - at `.*`$", "", reason).replace("`", "")
+        code = "CONFIG.WRONG_TYPE" if ", got " in reason else "CONFIG.BAD_VALUE"
+        yield Complaint(
+            code,
+            where,
+            f"{subject}: {reason[0].lower()}{reason[1:]}; it is {value!r}",
+            line_of(text, steps),
+        )
+
+
+def _judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
+    """What no type can say: real addresses, ports in range, no TCP address twice."""
+    seen: dict[str, str] = {}
+    binds = {
+        f"doors.{name}.bind": getattr(config.doors, name).bind for name in Doors.__struct_fields__
+    }
+    for key, addresses in {**binds, "media.bind": config.media.bind}.items():
+        line = line_of(text, key.split("."))
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            if int(port) > 65535:
+                yield Complaint("CONFIG.BAD_VALUE", key, f"{key}: {port} is not a port", line)
+            try:
+                ipaddress.ip_address(host.strip("[]"))
+            except ValueError:
+                yield Complaint(
+                    "CONFIG.BAD_VALUE", key, f"{key}: {host} is not an IP address", line
+                )
+            if key == "media.bind" or port == "0":
+                continue
+            if address in seen:
+                yield Complaint(
+                    "CONFIG.BAD_VALUE", key, f"{key}: {address} is taken by {seen[address]}", line
+                )
+            seen[address] = key
+    for name in Doors.__struct_fields__:
+        door = getattr(config.doors, name)
+        if bool(door.certificate) != bool(door.key):
+            here, other = ("certificate", "key") if door.certificate else ("key", "certificate")
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                f"doors.{name}.{here}",
+                f"doors.{name}.{here} comes with doors.{name}.{other}",
+                line_of(text, ("doors", name, here)),
+            )
+    for address in config.media.advertise:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                "media.advertise",
+                f"media.advertise: {address!r} is not an IP address",
+                line_of(text, ("media", "advertise")),
+            )
+    for name, rule in config.streams.items():
+        for publisher in rule.publishers:
+            if publisher != "token" and not publisher.startswith("spiffe://"):
+                yield Complaint(
+                    "CONFIG.BAD_VALUE",
+                    f"streams.{name}.publishers",
+                    f"{publisher!r} is neither a SPIFFE name (spiffe://…) nor the word token",
+                    line_of(text, ("streams", name, "publishers")),
+                )
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its annotations."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _description(kind: Any) -> str:
+    for extra in get_args(kind)[1:]:
+        if isinstance(extra, Meta) and extra.description:
+            return extra.description
+    return "has a form that is not allowed"
+
+
+def _dotted(steps: Steps) -> str:
+    bare = re.compile(r"^[A-Za-z0-9_-]+$")
+    return ".".join(str(step) if bare.match(str(step)) else f'"{step}"' for step in steps)

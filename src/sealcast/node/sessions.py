@@ -1,0 +1,309 @@
+"""WHIP and WHEP sessions: from an offer that came to a leg that runs.
+
+Does: asks policy, hub, `ingest.whip` and `delivery.whep` in order, carries their values out, keeps
+what a PATCH or DELETE needs to know.
+
+Does not: read HTTP; who is calling was found out before (`sealcast.node.api.access`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sealcast import wire
+from sealcast.delivery import whep
+from sealcast.errors import RemoteError, SealcastError
+from sealcast.identity import Verb
+from sealcast.ingest import whip
+from sealcast.keying import dtls_srtp
+from sealcast.keying.agreement import Identity, Proof
+from sealcast.node import limits
+from sealcast.node.ports import LegIdentity, native_refusal
+from sealcast.node.switchboard import Switchboard
+from sealcast.policy import Channel, Policy, Role, admit
+from sealcast.sdp import (
+    Fingerprint,
+    IceCredentials,
+    LocalTransport,
+    Offer,
+    Restart,
+    Session,
+    SessionState,
+    decide_patch,
+    parse_fragment,
+    read_offer,
+    restart_answer,
+)
+
+_HASH = "sha-256"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, as far as it was proved, and over what."""
+
+    identity: Identity
+    tls_version: str | None
+    address: str | None
+    public: bool = False
+    """The stream is open to all, and this caller proved nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSession:
+    """What stands behind a session's address. `id` cannot be guessed."""
+
+    id: str
+    leg: int
+    stream: str
+    verb: Verb
+    identity: Identity
+    etag: str
+    remote_ufrag: str
+    answer: Session
+    created_unix: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """An ICE restart that was done: the fragment to answer, and the session as it is now."""
+
+    fragment: str
+    session: MediaSession
+
+
+class Sessions:
+    """All WHIP and WHEP sessions of a node."""
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        *,
+        ingest: Policy,
+        delivery: Policy,
+        make_identity: Callable[[], LegIdentity],
+        advertise: Sequence[str] = (),
+    ) -> None:
+        self._board = switchboard
+        self._ingest = ingest
+        self._delivery = delivery
+        self._make_identity = make_identity
+        self._advertise = tuple(advertise)
+        self._by_id: dict[str, MediaSession] = {}
+        self._by_leg: dict[int, str] = {}
+        switchboard.when_over(self._forget)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, session_id: str) -> MediaSession:
+        """The session at an address; HTTP.NOT_FOUND when it is over or never was."""
+        session = self._by_id.get(session_id)
+        if session is None:
+            raise RemoteError("HTTP.NOT_FOUND", "The session is over.")
+        return session
+
+    # ---- POST --------------------------------------------------------------------------------
+
+    def publish(self, stream: str, body: bytes, caller: Caller) -> MediaSession:
+        """A publisher's offer. Raises `SealcastError`; a refusal is in the ledger then."""
+        began = time.perf_counter()
+        try:
+            self._check_room()
+            board = self._board
+            board.hub.may_publish(stream, caller.identity)
+            offer = read_offer(body)
+            grant = admit(dtls_srtp.claim(offer), _channel(caller), Role.INGEST, self._ingest)
+            known = board.hub.get(stream)
+            choice = whip.choose(
+                offer,
+                present={t.kind: t.codec for t in known.tracks} if known is not None else None,
+            )
+            leg = board.ledger.new_id()
+            identity, transport = self._transport()
+            publication = board.hub.publish(
+                stream, leg=leg, identity=grant.peer, way=whip.WAY, shapes=choice.shapes
+            )
+            try:
+                board.make_tracks(publication)
+                assert grant.dtls is not None, "the claim was DTLS's"  # noqa: S101
+                answer = whip.answer_offer(
+                    choice,
+                    leg=leg,
+                    tracks=[track.id for track in publication.tracks],
+                    dtls=grant.dtls,
+                    transport=transport,
+                )
+                self._start(leg, answer.leg_spec, identity)
+            except BaseException:
+                board.carry_out(board.hub.leave(leg, time.monotonic()))
+                raise
+        except SealcastError as error:
+            self._refuse(Role.INGEST, error, whip.WAY, stream, caller)
+            raise
+        board.ledger.open(
+            leg,
+            grant=grant,
+            way=whip.WAY,
+            stream=stream,
+            local=Identity(str(transport.fingerprint.value), Proof.FINGERPRINT),
+            now=time.time(),
+            signalling_ms=(time.perf_counter() - began) * 1000,
+        )
+        board.stir(stream)
+        return self._remember(leg, stream, Verb.PUBLISH, caller, offer, answer.answer)
+
+    async def watch(self, stream: str, body: bytes, caller: Caller) -> MediaSession:
+        """A viewer's offer. Waits a little for a stream that has just begun."""
+        began = time.perf_counter()
+        try:
+            self._check_room()
+            board = self._board
+            offer = read_offer(body)
+            grant = admit(dtls_srtp.claim(offer), _channel(caller), Role.DELIVERY, self._delivery)
+            tracks = await board.watchable(stream, limits.READY_WAIT_S)
+            leg = board.ledger.new_id()
+            identity, transport = self._transport()
+            assert grant.dtls is not None, "the claim was DTLS's"  # noqa: S101
+            answer = whep.answer_offer(
+                offer,
+                tracks,
+                leg=leg,
+                dtls=grant.dtls,
+                transport=transport,
+                entropy=secrets.token_bytes,
+            )
+            board.hub.join(stream, leg=leg, identity=grant.peer, way=whep.WAY, tracks=answer.tracks)
+            try:
+                self._start(leg, answer.leg_spec, identity)
+            except BaseException:
+                board.carry_out(board.hub.leave(leg, time.monotonic()))
+                raise
+        except SealcastError as error:
+            self._refuse(Role.DELIVERY, error, whep.WAY, stream, caller)
+            raise
+        board.ledger.open(
+            leg,
+            grant=grant,
+            way=whep.WAY,
+            stream=stream,
+            local=Identity(str(transport.fingerprint.value), Proof.FINGERPRINT),
+            now=time.time(),
+            signalling_ms=(time.perf_counter() - began) * 1000,
+        )
+        return self._remember(leg, stream, Verb.WATCH, caller, offer, answer.answer)
+
+    # ---- PATCH, DELETE -----------------------------------------------------------------------
+
+    def patch(self, session: MediaSession, body: bytes, if_match: str | None) -> Restarted | None:
+        """Trickled candidates (None: nothing to answer) or an ICE restart."""
+        state = SessionState(session.etag, session.remote_ufrag)
+        decision = decide_patch(parse_fragment(body), if_match, state)
+        if not isinstance(decision, Restart):
+            # A server leg never probes: paths arise from the peer's own authenticated checks.
+            return None
+        credentials = IceCredentials.draw(secrets.token_bytes)
+        self._board.relay.restart_ice(
+            session.leg,
+            credentials.ufrag,
+            credentials.pwd,
+            decision.credentials.ufrag,
+            decision.credentials.pwd,
+        )
+        renewed = replace(session, etag=_etag(), remote_ufrag=decision.credentials.ufrag)
+        self._by_id[session.id] = renewed
+        transport = LocalTransport(credentials, Fingerprint(_HASH, ""), self._addresses())
+        return Restarted(restart_answer(session.answer, transport), renewed)
+
+    def delete(self, session: MediaSession) -> None:
+        """The peer ends its session."""
+        self._board.end(session.leg, "LEG.DELETED")
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _check_room(self) -> None:
+        if self._board.stopping:
+            raise RemoteError("NODE.STOPPING")
+        if len(self._by_id) >= limits.SESSIONS:
+            raise RemoteError("HTTP.TOO_MANY", f"The limit is {limits.SESSIONS} sessions.")
+
+    def _transport(self) -> tuple[LegIdentity, LocalTransport]:
+        """A fresh certificate and fresh credentials: nothing links two legs."""
+        identity = self._make_identity()
+        transport = LocalTransport(
+            credentials=IceCredentials.draw(secrets.token_bytes),
+            fingerprint=Fingerprint(_HASH, identity.fingerprint(_HASH)),
+            addresses=self._addresses(),
+        )
+        return identity, transport
+
+    def _addresses(self) -> tuple[str, ...]:
+        local = self._board.relay.local_addresses()
+        if not self._advertise:
+            return tuple(local)
+        # A 1:1 NAT keeps the port.
+        ports = dict.fromkeys(address.rpartition(":")[2] for address in local)
+        return tuple(
+            f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            for address in self._advertise
+            for port in ports
+        )
+
+    def _start(self, leg: int, spec: wire.LegSpec, identity: LegIdentity) -> None:
+        relay = self._board.relay
+        try:
+            relay.add_leg(wire.encode(spec), identity)
+        except Exception as error:
+            raise native_refusal(error) or error from error
+        self._board.register(leg, lambda code: relay.close_leg(leg, code))
+
+    def _remember(
+        self, leg: int, stream: str, verb: Verb, caller: Caller, offer: Offer, answer: Session
+    ) -> MediaSession:
+        session = MediaSession(
+            id=secrets.token_urlsafe(24),
+            leg=leg,
+            stream=stream,
+            verb=verb,
+            identity=caller.identity,
+            etag=_etag(),
+            remote_ufrag=offer.credentials.ufrag,
+            answer=answer,
+            created_unix=time.time(),
+        )
+        self._by_id[session.id] = session
+        self._by_leg[leg] = session.id
+        return session
+
+    def _forget(self, leg: int) -> None:
+        session_id = self._by_leg.pop(leg, None)
+        if session_id is not None:
+            self._by_id.pop(session_id, None)
+
+    def _refuse(
+        self, role: Role, error: SealcastError, way: str, stream: str, caller: Caller
+    ) -> None:
+        self._board.refuse(
+            role,
+            error,
+            way=way,
+            stream=stream,
+            peer=caller.identity,
+            peer_address=caller.address,
+            # A viewer who asks again and again for a stream that is not there is no failed leg.
+            listed=caller.identity.proved and error.code not in _COMMON,
+        )
+
+
+_COMMON = frozenset({"STREAM.ABSENT", "STREAM.NOT_READY", "STREAM.BAD_NAME", "NODE.STOPPING"})
+
+
+def _channel(caller: Caller) -> Channel:
+    return Channel(tls_version=caller.tls_version, peer=caller.identity, public=caller.public)
+
+
+def _etag() -> str:
+    return f'"{secrets.token_hex(8)}"'

@@ -1,0 +1,217 @@
+"""Starts and stops the parts of a node, in order.
+
+    start   state folder → relay → private socket → front → application → doors
+    stop    new work refused → demuxers and legs → doors → application → relay
+
+Does: carries the events of relay and front into the switchboard for as long as the node runs.
+
+Does not: print or catch signals (`sealcast.cli.serve`), or know pages; those come as routes.
+
+The caller must still: run it in an event loop, and `stop` what was started, also half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sealcast import wire
+from sealcast.errors import LocalError
+from sealcast.keying.agreement import Identity, Proof
+from sealcast.legs import Ledger
+from sealcast.node import limits
+from sealcast.node.api.app import AppParts, build
+from sealcast.node.application_server import ApplicationServer, PrivateSocket
+from sealcast.node.config import Config
+from sealcast.node.doors import INGEST_TS, ROLES, open_doors, usable
+from sealcast.node.measure import Measure
+from sealcast.node.permission import Permissions
+from sealcast.node.ports import native_refusal
+from sealcast.node.sessions import Sessions
+from sealcast.node.state_folder import StateFolder, open_state_folder
+from sealcast.node.switchboard import Switchboard
+from sealcast.node.ts_ingest import TsIngest
+from sealcast.policy import load
+from sealcast.streams import Hub
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from sealcast._core import Front, Relay
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What runs, filled in as it starts."""
+
+    relay: Relay | None = None
+    private: PrivateSocket | None = None
+    front: Front | None = None
+    application: ApplicationServer | None = None
+    switchboard: Switchboard | None = None
+    measure: Measure | None = None
+    ts_ingest: TsIngest | None = None
+    descriptors: list[int] = field(default_factory=list)
+    sweeper: asyncio.Task[None] | None = None
+
+
+class Node:
+    """One running server."""
+
+    def __init__(self, config: Config, *, more_routes: Sequence[BaseRoute] = ()) -> None:
+        self.config = config
+        self.addresses: dict[str, list[str]] = {}
+        """Where each door listens, once started; `media` are the UDP addresses."""
+        self.state: StateFolder | None = None
+        self._more_routes = tuple(more_routes)
+        self._parts = _Parts()
+
+    @property
+    def switchboard(self) -> Switchboard:
+        """Hub, ledger and relay; only while the node runs."""
+        if self._parts.switchboard is None:
+            raise LocalError("NODE.STOPPING", "The node does not run.")
+        return self._parts.switchboard
+
+    async def refresh_counters(self) -> None:
+        """Bring the ledger's counters up to date."""
+        if self._parts.measure is not None and self._parts.ts_ingest is not None:
+            await self._parts.measure.refresh()
+            self._parts.ts_ingest.count()
+
+    async def start(self) -> None:
+        """Start everything; when this returns the doors are open. Raises `SealcastError`."""
+        try:
+            await self._start()
+        except Exception as error:
+            await self.stop()
+            refusal = native_refusal(error)
+            if refusal is None or refusal is error:
+                raise
+            raise refusal from error
+
+    async def _start(self) -> None:
+        # Imported here so that `sealcast config` works before the native module is built.
+        from sealcast._core import Front, MediaIdentity, Relay
+
+        config, parts = self.config, self._parts
+        now = datetime.datetime.now(datetime.UTC)
+        self.state = state = open_state_folder(config, now)
+        server = state.server(config.node.names, now)
+
+        parts.relay = relay = Relay(binds=usable(config.media.bind))
+        parts.switchboard = board = Switchboard(relay, Hub(), Ledger(door_roles=ROLES))
+        sessions = Sessions(
+            board,
+            ingest=load(config.policy.ingest),
+            delivery=load(config.policy.delivery),
+            make_identity=MediaIdentity.generate,
+            advertise=config.media.advertise,
+        )
+        parts.measure = measure = Measure(board)
+        permissions = Permissions(config, state.verifier)
+
+        parts.private = private = PrivateSocket()
+        secret = secrets.token_hex(32)
+        parts.front = front = Front(app_socket=str(private.path), secret=secret)
+        parts.ts_ingest = ts_ingest = TsIngest(
+            board,
+            front,
+            permissions,
+            load(config.policy.ingest),
+            local=Identity(config.node.names[0], Proof.CERTIFICATE),
+        )
+        application = build(
+            AppParts(
+                switchboard=board,
+                sessions=sessions,
+                measure=measure,
+                permissions=permissions,
+                front=front,
+                secret=secret,
+                ts_ingest=ts_ingest,
+                cors_origins=config.cors.origins,
+                ice_servers=config.media.ice_servers,
+                more_routes=self._more_routes,
+            )
+        )
+        parts.application = ApplicationServer(application, private)
+        await parts.application.start()
+        self._watch(relay.fileno(), lambda: board.take_in(relay.drain_events()))
+        self._watch(front.fileno(), lambda: self._take_in_front(front, board, ts_ingest))
+        parts.sweeper = asyncio.create_task(self._sweep(board))
+        # Last: whoever finds a door open finds everything behind it.
+        self.addresses = open_doors(front, config, state, server)
+        self.addresses["media"] = relay.local_addresses()
+
+    async def stop(self) -> None:
+        """Stop everything that was started, in order; more than once does no harm."""
+        parts, self._parts = self._parts, _Parts()
+        if parts.sweeper is not None:
+            parts.sweeper.cancel()
+        if parts.switchboard is not None:
+            parts.switchboard.end_all("NODE.STOPPING")
+        if parts.ts_ingest is not None:
+            await asyncio.to_thread(parts.ts_ingest.join, limits.STOP_S)
+        # Answers to what was just ended, and the peers' close_notify, get a moment to leave.
+        await asyncio.sleep(0.05)
+        loop = asyncio.get_running_loop()
+        for descriptor in parts.descriptors:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        if parts.front is not None:
+            await asyncio.to_thread(parts.front.stop)
+        if parts.application is not None:
+            await parts.application.stop()
+        if parts.private is not None:
+            parts.private.close()
+        if parts.relay is not None:
+            await asyncio.to_thread(parts.relay.stop)
+
+    # ---- events of the native side -----------------------------------------------------------
+
+    def _watch(self, descriptor: int, drain: Callable[[], None]) -> None:
+        def readable() -> None:
+            try:
+                drain()
+            except Exception as error:
+                # One event that cannot be worked off must not stop those behind it.
+                _log.error("bug in an event", error=repr(error))
+
+        # A descriptor of our own: the native side may close its while the loop still watches.
+        own = os.dup(descriptor)
+        self._parts.descriptors.append(own)
+        asyncio.get_running_loop().add_reader(own, readable)
+
+    def _take_in_front(self, front: Front, board: Switchboard, ts_ingest: TsIngest) -> None:
+        events, unknown = wire.decode_front_events(front.drain_events())
+        board.unknown_events += unknown
+        for event in events:
+            board.ledger.apply(event, time.time())
+            match event:
+                case wire.ConnectionOpened() if event.door == INGEST_TS:
+                    ts_ingest.opened(event)
+                case wire.ConnectionClosed():
+                    ts_ingest.closed(event)
+                case wire.HandshakeFailed():
+                    _log.debug("handshake failed", door=event.door, code=event.code)
+                case _:
+                    pass
+
+    @staticmethod
+    async def _sweep(board: Switchboard) -> None:
+        while True:
+            await asyncio.sleep(limits.SWEEP_S)
+            with contextlib.suppress(Exception):
+                board.sweep()

@@ -1,0 +1,189 @@
+"""Who is connected to whom: the hub's decisions carried out, the native side's events taken in.
+
+Does: keeps hub, ledger and relay in step. An event of the relay changes the ledger and the hub;
+what the hub then says (close these legs, remove those tracks) is done here, and nowhere else.
+
+Does not: speak HTTP, demux, or decide who may publish.
+
+The caller must still: call everything from the event loop's thread, and register each leg with the
+way to close it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from sealcast import wire
+from sealcast.codes import lookup
+from sealcast.errors import RemoteError, SealcastError
+from sealcast.keying.agreement import UNPROVED, Identity
+from sealcast.legs import Ledger, Stage
+from sealcast.node.ports import RelayPort
+from sealcast.policy import Role
+from sealcast.streams import Change, Hub, Publication, Track
+
+_log = structlog.get_logger()
+
+
+class Switchboard:
+    """The hub, the ledger and the relay of a node."""
+
+    def __init__(self, relay: RelayPort, hub: Hub, ledger: Ledger) -> None:
+        self.relay = relay
+        self.hub = hub
+        self.ledger = ledger
+        self.stopping = False
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Legs that are over, by role and code."""
+        self.refused: Counter[tuple[str, str]] = Counter()
+        """Legs and requests that were refused before there was a leg, by role and code."""
+        self.unknown_events = 0
+        self._close: dict[int, Callable[[str], None]] = {}
+        self._when_over: list[Callable[[int], None]] = []
+        self._stirred: dict[str, asyncio.Event] = {}
+
+    # ---- legs --------------------------------------------------------------------------------
+
+    def register(self, leg: int, close: Callable[[str], None]) -> None:
+        """`leg` is listed; `close(code)` ends it on the native side."""
+        self._close[leg] = close
+
+    def when_over(self, call: Callable[[int], None]) -> None:
+        """`call(leg)` after any leg is over."""
+        self._when_over.append(call)
+
+    def end(self, leg: int, code: str, detail: str | None = None) -> None:
+        """Close a leg and what hangs on it. A leg that is over already stays as it is."""
+        close = self._close.get(leg)
+        if close is not None:
+            # It may be gone on the native side: then there is nothing left to close.
+            with contextlib.suppress(Exception):
+                close(code)
+        self.over(leg, code, detail)
+
+    def over(self, leg: int, code: str, detail: str | None = None) -> None:
+        """A leg is over on the native side."""
+        known = self.ledger.get(leg)
+        if self._close.pop(leg, None) is not None and known is not None:
+            self.ended[known.role.value, code] += 1
+            _log.info("leg over", leg=leg, role=known.role.value, stream=known.stream, code=code)
+        self.ledger.close(leg, code, detail, time.time())
+        stream = self.hub.stream_of(leg)
+        self.carry_out(self.hub.leave(leg, time.monotonic()))
+        for call in self._when_over:
+            call(leg)
+        self.stir(stream)
+
+    def end_all(self, code: str) -> None:
+        """Close every leg: the node stops."""
+        self.stopping = True
+        for leg in list(self._close):
+            self.end(leg, code)
+
+    def refuse(
+        self,
+        role: Role,
+        error: SealcastError,
+        *,
+        way: str,
+        stream: str,
+        peer: Identity = UNPROVED,
+        peer_address: str | None = None,
+        listed: bool,
+    ) -> None:
+        """Count a leg that was refused; with `listed` it stays in the ledger with its stage.
+
+        Only peers that were admitted so far are listed: a stranger makes no entry.
+        """
+        self.refused[role.value, error.code] += 1
+        told = {"role": role.value, "stream": stream, "code": error.code, "detail": error.detail}
+        if not listed:
+            # Anybody can make as many of these as they like: they must not fill a log.
+            _log.debug("refused", **told)
+            return
+        _log.info("refused", **told)
+        stage = lookup(error.code).stage
+        self.ledger.refused(
+            role=role,
+            way=way,
+            stream=stream,
+            stage=Stage(stage) if stage in set(Stage) else Stage.SIGNALLING,
+            code=error.code,
+            detail=error.detail,
+            now=time.time(),
+            peer=peer,
+            peer_address=peer_address,
+        )
+
+    # ---- streams -----------------------------------------------------------------------------
+
+    def make_tracks(self, publication: Publication) -> None:
+        """Carry out a publication up to where the leg or the sinks start."""
+        self.carry_out(publication.change)
+        for track in publication.new_tracks:
+            shape = track.shape
+            self.relay.add_track(track.id, shape.kind, shape.codec, shape.clock_rate)
+
+    def carry_out(self, change: Change) -> None:
+        """Close the legs and remove the tracks that a decision of the hub names."""
+        for ending in change.endings:
+            self.end(ending.leg, ending.code)
+        for track in change.removed_tracks:
+            self.relay.remove_track(track)
+
+    def sweep(self) -> None:
+        """End the viewers of streams whose publisher did not come back."""
+        self.carry_out(self.hub.sweep(time.monotonic()))
+
+    def stir(self, stream: str | None) -> None:
+        """Something about a stream changed: whoever waits for it looks again."""
+        if stream is not None and (waiting := self._stirred.pop(stream, None)) is not None:
+            waiting.set()
+
+    async def watchable(self, stream: str, wait_s: float) -> tuple[Track, ...]:
+        """The tracks of a stream; waits for the first parameter sets, at most `wait_s`."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                return self.hub.watchable(stream)
+            except RemoteError as error:
+                left = deadline - time.monotonic()
+                if error.code != "STREAM.NOT_READY" or left <= 0:
+                    raise
+            stirred = self._stirred.setdefault(stream, asyncio.Event())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stirred.wait(), left)
+
+    # ---- events of the relay -----------------------------------------------------------------
+
+    def take_in(self, data: bytes) -> None:
+        """The events of one drain of the relay."""
+        events, unknown = wire.decode_relay_events(data)
+        self.unknown_events += unknown
+        for event in events:
+            self._take_in(event)
+
+    def _take_in(self, event: wire.RelayEvent) -> None:
+        bug = self.ledger.apply(event, time.time())
+        match event:
+            case wire.LegSealed() if bug is not None:
+                _log.error("sealed outside its grant", leg=event.leg, detail=bug.detail)
+                self.end(event.leg, bug.code, bug.detail)
+            case wire.LegClosed():
+                self.over(event.leg, event.code, event.detail)
+            case wire.TrackLive():
+                leg = self.ledger.get(event.source)
+                if leg is not None:
+                    # The relay tells the stage of its own legs; a connection's leg it cannot.
+                    since_ms = (time.time() - leg.started_unix) * 1000
+                    self.ledger.media_flows(event.source, since_ms)
+                self.carry_out(self.hub.went_live(event.track, event.source))
+                self.stir(self.hub.stream_of(event.source))
+            case _:
+                pass

@@ -1,0 +1,244 @@
+"""Encoders that send MPEG-TS over TLS: from an opened connection to frames in the relay.
+
+Does: names and admits the encoder, lists its leg, starts a demuxer for it, gives that the sinks of
+its tracks, tells the hub what was learnt of the stream, ends leg and connection together.
+
+Does not: demux (`sealcast.ingest.mpegts`) or terminate TLS (the front).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from sealcast.errors import LocalError, RemoteError, SealcastError
+from sealcast.ingest.mpegts import (
+    BFramesSeen,
+    Ended,
+    Event,
+    ParameterSetsSeen,
+    ProgrammeFound,
+    Remarked,
+    Sinks,
+    TsPublisher,
+)
+from sealcast.keying.agreement import UNPROVED, Identity, TlsClaim
+from sealcast.legs.leg import Counters
+from sealcast.node import limits
+from sealcast.node.permission import Permissions, identity_of
+from sealcast.node.ports import FrontPort
+from sealcast.node.switchboard import Switchboard
+from sealcast.policy import Channel, Note, Policy, Role, admit
+from sealcast.streams import TrackShape
+from sealcast.wire import ConnectionClosed, ConnectionOpened
+
+WAY: Final = "mpegts"
+TS_PACKET: Final = 188
+_VIDEO: Final = TrackShape("video", "H264", 90_000)
+_AUDIO: Final = TrackShape("audio", "opus", 48_000, channels=2)
+_log = structlog.get_logger()
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class _Encoder:
+    """One connected encoder."""
+
+    leg: int
+    connection: int
+    stream: str
+    identity: Identity
+    publisher: TsPublisher | None = None
+    video_track: int | None = None
+
+
+class TsIngest:
+    """All connections of the ingest door."""
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        front: FrontPort,
+        permissions: Permissions,
+        policy: Policy,
+        *,
+        local: Identity,
+    ) -> None:
+        self._board = switchboard
+        self._front = front
+        self._permissions = permissions
+        self._policy = policy
+        self._local = local
+        self._loop = asyncio.get_running_loop()
+        self._encoders: dict[int, _Encoder] = {}
+        """By connection."""
+
+    def opened(self, event: ConnectionOpened) -> None:
+        """The handshake is done and the certificate proved: admit the encoder or close."""
+        identity = UNPROVED
+        stream = ""
+        try:
+            identity = identity_of(event.facts.peer)
+            stream = self._permissions.stream_of(identity)
+            self._permissions.may_publish(stream, identity)
+            if self._board.stopping:
+                raise RemoteError("NODE.STOPPING")
+            channel = Channel(tls_version=event.facts.version, peer=identity)
+            grant = admit(TlsClaim(event.facts), channel, Role.INGEST, self._policy)
+            self._board.hub.may_publish(stream, identity)
+            descriptor = self._front.take_ingest(event.connection)
+        except Exception as error:
+            refusal = _as_refusal(error)
+            self._board.refuse(
+                Role.INGEST,
+                refusal,
+                way=WAY,
+                stream=stream,
+                peer=identity,
+                peer_address=event.peer,
+                listed=identity.proved,
+            )
+            self._front.close_connection(event.connection, refusal.code)
+            return
+        encoder = _Encoder(self._board.ledger.new_id(), event.connection, stream, identity)
+        self._board.ledger.open_connection(
+            encoder.leg,
+            event.connection,
+            event.facts,
+            grant=grant,
+            way=WAY,
+            stream=stream,
+            local=self._local,
+            peer_address=event.peer,
+            now=time.time(),
+        )
+        self._encoders[event.connection] = encoder
+        self._board.register(encoder.leg, lambda code: self._close(encoder, code))
+        encoder.publisher = TsPublisher(
+            descriptor,
+            name=stream,
+            open_sinks=lambda found: self._in_loop(self._attach(encoder, found)),
+            report=lambda happened: self._tell(encoder, happened),
+        )
+        encoder.publisher.start()
+
+    def closed(self, event: ConnectionClosed) -> None:
+        """The connection is gone; the demuxer reads what is left and ends by itself."""
+        encoder = self._encoders.get(event.connection)
+        if encoder is not None and encoder.publisher is None:
+            self._encoders.pop(event.connection, None)
+
+    def count(self) -> None:
+        """Bring the counters of these legs into the ledger: the relay does not know them."""
+        for encoder in self._encoders.values():
+            if encoder.publisher is None:
+                continue
+            seen = encoder.publisher.counters
+            self._board.ledger.count(
+                encoder.leg,
+                Counters(
+                    packets_in=seen.bytes_in // TS_PACKET,
+                    bytes_in=seen.bytes_in,
+                    drops=dict(seen.drops),
+                ),
+            )
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the threads of encoders that were closed."""
+        deadline = time.monotonic() + timeout_s
+        for encoder in list(self._encoders.values()):
+            if encoder.publisher is not None:
+                encoder.publisher.join(max(0.0, deadline - time.monotonic()))
+
+    # ---- called from the demuxer's thread ----------------------------------------------------
+
+    def _in_loop(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """The result of `work` in the event loop; NODE.STOPPING if it does not come."""
+        try:
+            future: Future[_Result] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError as error:
+            work.close()
+            raise LocalError("NODE.STOPPING") from error
+        try:
+            return future.result(limits.ATTACH_S)
+        except (TimeoutError, CancelledError) as error:
+            future.cancel()
+            raise LocalError("NODE.STOPPING") from error
+
+    def _tell(self, encoder: _Encoder, event: Event) -> None:
+        # The loop may be closed already: then nobody is left to be told.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._happened, encoder, event)
+
+    # ---- in the event loop -------------------------------------------------------------------
+
+    async def _attach(self, encoder: _Encoder, found: ProgrammeFound) -> Sinks:
+        """The sinks of what an encoder brings. Raises `SealcastError` if it may not."""
+        if self._encoders.get(encoder.connection) is not encoder:
+            raise RemoteError("STREAM.ENDED")
+        shapes = [
+            shape
+            for shape, codec in ((_VIDEO, found.video), (_AUDIO, found.audio))
+            if codec is not None
+        ]
+        board = self._board
+        publication = board.hub.publish(
+            encoder.stream, leg=encoder.leg, identity=encoder.identity, way=WAY, shapes=shapes
+        )
+        board.make_tracks(publication)
+        sinks = {
+            track.kind: board.relay.frame_sink(track.id, encoder.leg)
+            for track in publication.tracks
+        }
+        encoder.video_track = next(
+            (track.id for track in publication.tracks if track.kind == "video"), None
+        )
+        board.stir(encoder.stream)
+        return Sinks(sinks.get("video"), sinks.get("audio"))
+
+    def _happened(self, encoder: _Encoder, event: Event) -> None:
+        board = self._board
+        match event:
+            case ProgrammeFound():
+                _log.info("programme found", stream=encoder.stream, **_codecs(event))
+            case ParameterSetsSeen(profile) if encoder.video_track is not None:
+                board.hub.describe(encoder.video_track, profile_level_id=profile)
+                board.stir(encoder.stream)
+            case BFramesSeen() if encoder.video_track is not None:
+                board.hub.describe(encoder.video_track, has_b_frames=True)
+                board.ledger.note(encoder.leg, Note("STREAM.B_FRAMES"))
+                board.stir(encoder.stream)
+            case Remarked(code, detail):
+                _log.warning("remark", stream=encoder.stream, code=code, detail=detail)
+                board.ledger.note(encoder.leg, Note(code, detail))
+            case Ended(code, detail):
+                _log.info("encoder ended", stream=encoder.stream, code=code, detail=detail)
+                self.count()
+                self._encoders.pop(encoder.connection, None)
+                board.end(encoder.leg, code, detail)
+            case _:
+                pass
+
+    def _close(self, encoder: _Encoder, code: str) -> None:
+        """End the demuxer, then the connection."""
+        if encoder.publisher is not None:
+            encoder.publisher.stop(code)
+        self._front.close_connection(encoder.connection, code)
+
+
+def _codecs(found: ProgrammeFound) -> dict[str, str]:
+    return {"video": found.video or "none", "audio": found.audio or "none"}
+
+
+def _as_refusal(error: Exception) -> SealcastError:
+    if isinstance(error, SealcastError):
+        return error
+    code = getattr(error, "code", None)
+    return LocalError(code if isinstance(code, str) else "HTTP.INTERNAL", str(error))

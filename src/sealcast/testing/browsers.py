@@ -1,0 +1,255 @@
+"""Real browsers for tests: Debian's Chromium and Firefox ESR, each verifying the node's
+certificate for real.
+
+Does: gives a page of either browser the same few verbs; puts the node's authority into the
+browser's own store, so that a wrong certificate fails the test. Both can run in a namespace.
+
+Does not: switch off any check of TLS or of WebRTC. Browsers end with their context, or with this
+process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from sealcast.testing.waiting import wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright
+
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+)
+
+# Its npm modules stand beside it.
+FIREFOX_DRIVER = Path(__file__).parents[3] / "tests" / "browser" / "firefox_driver.mjs"
+FIREFOX_START_S = 60
+FIREFOX_COMMAND_S = 60
+
+
+class Tab(Protocol):
+    """One page of one browser."""
+
+    def open(self, url: str) -> None: ...
+
+    def evaluate(self, expression: str) -> Any:
+        """The expression's value; a promise is waited for."""
+
+    def click(self, selector: str) -> None:
+        """As a person would: browsers start sound only after one."""
+
+    def choose(self, selector: str, value: str) -> None:
+        """Sets a select element."""
+
+    def close(self) -> None: ...
+
+
+def nss_database(folder: Path, authority: Path) -> None:
+    """An NSS database that trusts `authority` (a PEM file) for servers, and nobody else beyond
+    the built-in list.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    database = f"sql:{folder}"
+    for arguments in (
+        ("-N", "--empty-password"),
+        ("-A", "-t", "C,,", "-n", "sealcast test authority", "-i", str(authority)),
+    ):
+        subprocess.run(
+            ["certutil", "-d", database, *arguments], check=True, capture_output=True, timeout=30
+        )
+
+
+class ChromiumTab:
+    """A page of Chromium. What the page logs as an error is kept in `errors`."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+
+    def evaluate(self, expression: str) -> Any:
+        return self.page.evaluate(f"async () => ({expression})")
+
+    def click(self, selector: str) -> None:
+        self.page.click(selector)
+
+    def choose(self, selector: str, value: str) -> None:
+        self.page.select_option(selector, value)
+
+    def close(self) -> None:
+        self.page.close()
+
+
+@contextmanager
+def chromium(
+    playwright: Playwright, folder: Path, authority: Path, prefix: Sequence[str] = ()
+) -> Iterator[Browser]:
+    """Chromium with a home of its own in `folder`; `prefix` starts it elsewhere, such as in a
+    namespace.
+    """
+    home = folder / "chromium-home"
+    nss_database(home / ".pki" / "nssdb", authority)
+    executable = shutil.which("chromium") or "chromium"
+    if prefix:
+        # Playwright starts one program by its path; this one starts it in the other namespace. The
+        # pipes go along.
+        starter = folder / "chromium-elsewhere"
+        starter.write_text(f'#!/bin/sh\nexec {shlex.join(prefix)} {shlex.quote(executable)} "$@"\n')
+        starter.chmod(0o700)
+        executable = str(starter)
+    browser = playwright.chromium.launch(
+        executable_path=executable,
+        args=list(CHROMIUM_FLAGS),
+        env={**os.environ, "HOME": str(home)},
+    )
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+class Firefox:
+    """Firefox ESR behind ``firefox_driver.mjs``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._ids = itertools.count(1)
+        self._reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
+        self._reader.start()
+
+    def wait_until_ready(self) -> str:
+        """Its version."""
+        return str(self._next(FIREFOX_START_S)["ready"])
+
+    def tab(self, name: str) -> FirefoxTab:
+        return FirefoxTab(self, name)
+
+    def call(self, **command: Any) -> Any:
+        number = next(self._ids)
+        assert self._process.stdin is not None, "the driver was started with a pipe"
+        self._process.stdin.write(json.dumps({"id": number, **command}) + "\n")
+        self._process.stdin.flush()
+        answer = self._next(FIREFOX_COMMAND_S)
+        if "error" in answer:
+            raise AssertionError(f"Firefox, {command['do']}: {answer['error']}")
+        return answer["value"]
+
+    def close(self) -> None:
+        """After the driver has ended: no pipe stays open."""
+        self._reader.join(timeout=10)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _next(self, timeout_s: float) -> dict[str, Any]:
+        try:
+            answer = self._answers.get(timeout=timeout_s)
+        except queue.Empty:
+            raise AssertionError(f"Firefox did not answer within {timeout_s:g} s") from None
+        if "ended" in answer:
+            raise AssertionError(f"Firefox's driver ended: {self._process.wait(timeout=10)}")
+        return answer
+
+    def _read(self, stdout: IO[str] | None) -> None:
+        assert stdout is not None, "the driver was started with a pipe"
+        for line in stdout:
+            self._answers.put(json.loads(line))
+        self._answers.put({"ended": True})
+
+
+class FirefoxTab:
+    """A page of Firefox."""
+
+    def __init__(self, firefox: Firefox, name: str) -> None:
+        self._firefox = firefox
+        self._name = name
+
+    def open(self, url: str) -> None:
+        self._firefox.call(do="open", page=self._name, url=url)
+
+    def evaluate(self, expression: str) -> Any:
+        wrapped = f"(async () => ({expression}))()"
+        return self._firefox.call(do="evaluate", page=self._name, expression=wrapped)
+
+    def click(self, selector: str) -> None:
+        self._firefox.call(do="click", page=self._name, selector=selector)
+
+    def choose(self, selector: str, value: str) -> None:
+        choice = f"document.querySelector({json.dumps(selector)})"
+        self.evaluate(f"({choice}.value = {json.dumps(value)}, null)")
+        chosen = self.evaluate(f"{choice}.value")
+        assert chosen == value, f"{selector} has no {value}"
+
+    def screenshot(self, path: Path) -> None:
+        self._firefox.call(do="screenshot", page=self._name, path=str(path))
+
+    def close(self) -> None:
+        self._firefox.call(do="close", page=self._name)
+
+
+@contextmanager
+def firefox(folder: Path, authority: Path, prefix: Sequence[str]) -> Iterator[Firefox]:
+    """Firefox ESR with a profile of its own in `folder`.
+
+    `prefix` must start it in a namespace with a real address: Firefox never sends media to
+    loopback.
+    """
+    profile = folder / "firefox-profile"
+    home = folder / "firefox-home"
+    home.mkdir(parents=True)
+    nss_database(profile, authority)
+    executable = shutil.which("firefox-esr") or "firefox-esr"
+    with (folder / "firefox.log").open("w") as log:
+        process = subprocess.Popen(
+            [*prefix, "node", str(FIREFOX_DRIVER), executable, str(profile)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "HOME": str(home), "MOZ_HEADLESS": "1"},
+        )
+        browser = Firefox(process)
+        try:
+            browser.wait_until_ready()
+            yield browser
+        finally:
+            assert process.stdin is not None, "the driver was started with a pipe"
+            process.stdin.close()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=10)
+            browser.close()
+
+
+def wait_for_value(tab: Tab, expression: str, *, what: str, timeout_s: float = 20.0) -> Any:
+    """Polls `expression` in the page until it is truthy; a failure tells the page's state."""
+    state = "({stages: globalThis.sealcast?.stages, text: document.body?.innerText?.slice(0, 600)})"
+    return wait_for(
+        lambda: tab.evaluate(expression),
+        what=what,
+        timeout_s=timeout_s,
+        explain=lambda: json.dumps(tab.evaluate(state)),
+    )

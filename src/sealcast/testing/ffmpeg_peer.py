@@ -1,0 +1,155 @@
+"""Real ffmpeg as an encoder: MPEG-TS over mutual TLS (Debian's 5.1), WHIP (the wheel
+imageio-ffmpeg's 9).
+
+Does: builds the command lines that a user would type, starts them, keeps what they print.
+
+Does not: outlive its test: every encoder has an end time of its own as well.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealcast.testing.requirement import imageio_ffmpeg_exe
+
+# No test lasts longer; an encoder whose test was killed ends by itself.
+LONGEST_S = 120
+TONE_HZ = 440
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is encoded. Small on purpose: the test machine encodes and decodes it at once."""
+
+    size: str = "640x360"
+    rate: int = 30
+    bitrate: str = "1M"
+    b_frames: int = 0
+
+
+class Encoder:
+    """A running ffmpeg. Its log is in `log`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait(self, timeout_s: float) -> int:
+        """Its exit code, when it has ended by itself."""
+        return self.process.wait(timeout=timeout_s)
+
+
+def _source(picture: Picture) -> list[str]:
+    return [
+        *("-re", "-f", "lavfi", "-i", f"testsrc2=size={picture.size}:rate={picture.rate}"),
+        *("-re", "-f", "lavfi", "-i", f"sine=frequency={TONE_HZ}:sample_rate=48000"),
+        *("-t", str(LONGEST_S), "-map", "0:v", "-map", "1:a"),
+    ]
+
+
+def _video(picture: Picture) -> list[str]:
+    tuning = [] if picture.b_frames else ["-tune", "zerolatency"]
+    return [
+        *("-c:v", "libx264", "-preset", "veryfast", *tuning, "-pix_fmt", "yuv420p"),
+        *("-profile:v", "main" if picture.b_frames else "baseline"),
+        *("-g", str(picture.rate), "-bf", str(picture.b_frames)),
+        *("-b:v", picture.bitrate, "-maxrate", picture.bitrate, "-bufsize", picture.bitrate),
+    ]
+
+
+@contextmanager
+def _encoder(
+    command: Sequence[str], folder: Path, name: str, environment: dict[str, str] | None = None
+) -> Iterator[Encoder]:
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
+        try:
+            yield Encoder(process, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=5)
+
+
+@contextmanager
+def mpegts_over_tls(
+    folder: Path,
+    address: str,
+    *,
+    authority: Path,
+    certificate: Path | None,
+    key: Path | None,
+    picture: Picture | None = None,
+    audio: str = "aac",
+    prefix: Sequence[str] = (),
+) -> Iterator[Encoder]:
+    """``ffmpeg -f mpegts tls://ADDRESS`` with a client certificate; without one where it is
+    None.
+    """
+    shown = picture or Picture()
+    identity = (
+        ["-cert_file", str(certificate), "-key_file", str(key)] if certificate and key else []
+    )
+    command = [
+        *prefix,
+        *("ffmpeg", "-hide_banner", "-loglevel", "warning"),
+        *_source(shown),
+        *_video(shown),
+        *("-c:a", audio, "-b:a", "96k", "-ac", "2"),
+        *("-f", "mpegts", "-flush_packets", "1"),
+        *("-ca_file", str(authority), "-tls_verify", "1", *identity),
+        f"tls://{address}",
+    ]
+    with _encoder(command, folder, "ffmpeg-mpegts") as encoder:
+        yield encoder
+
+
+@contextmanager
+def whip(
+    folder: Path,
+    url: str,
+    *,
+    authority: Path,
+    token: str,
+    picture: Picture | None = None,
+    dtls_active: bool = False,
+    prefix: Sequence[str] = (),
+) -> Iterator[Encoder]:
+    """``ffmpeg -f whip URL``: DTLS 1.2 and AES128_CM_SHA1_80, offered as `setup:passive` unless
+    `dtls_active`.
+    """
+    shown = picture or Picture()
+    command = [
+        *prefix,
+        *(imageio_ffmpeg_exe(), "-hide_banner", "-loglevel", "verbose"),
+        *_source(shown),
+        *_video(shown),
+        *("-c:a", "libopus", "-b:a", "64k", "-ar", "48000", "-ac", "2"),
+        *(("-whip_flags", "dtls_active") if dtls_active else ()),
+        *("-f", "whip", "-authorization", token, url),
+    ]
+    environment = {"SSL_CERT_FILE": str(authority)}
+    with _encoder(command, folder, "ffmpeg-whip", environment) as encoder:
+        yield encoder

@@ -1,0 +1,294 @@
+"""A real node for tests: ``python -m sealcast serve`` with a configuration, a state folder and an
+authority of its own.
+
+Does: makes the authority beforehand, so that peers can trust it before the node is up; starts and
+stops the process; makes tokens with the command that a user would type; reads `/api/legs` as an
+administrator with a certificate.
+
+Does not: look inside the node. What a test learns here is what an operator can learn.
+"""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sealcast.identity import ThrowAwayAuthority
+from sealcast.testing.network import Host
+from sealcast.testing.waiting import wait_for
+
+COMMAND = (sys.executable, "-m", "sealcast")
+TRUST_DOMAIN = "test.sealcast"
+START_S = 20.0
+STOP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client certificate: name, chain file, key file."""
+
+    name: str
+    chain: Path
+    key: Path
+
+
+class Node:
+    """A running node."""
+
+    def __init__(
+        self, folder: Path, addresses: Sequence[str], ports: Sequence[int], host: Host | None
+    ) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.config = folder / "sealcast.toml"
+        self.log = folder / "node.log"
+        self.address = addresses[0]
+        self.addresses = tuple(addresses)
+        self.public_port, self.secure_port, self.ts_port, self.media_port = ports
+        self.host = host
+        now = datetime.datetime.now(datetime.UTC)
+        self._authority = ThrowAwayAuthority.create(TRUST_DOMAIN, now)
+        self._authority.save(self.state)
+        self.authority = folder / "authority.pem"
+        self.authority.write_bytes(self._authority.root_pem)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._admin = self.client("admin/test")
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What a command line starts with to run beside the node."""
+        return self.host.prefix if self.host else ()
+
+    # ---- addresses -----------------------------------------------------------------------------
+
+    @property
+    def origin(self) -> str:
+        """The public door as the pages' origin."""
+        return f"https://{_bracketed(self.address)}:{self.public_port}"
+
+    def url(self, kind: str, stream: str, door: Literal["public", "secure"] = "public") -> str:
+        """`kind` is watch, publish, whip or whep."""
+        port = self.public_port if door == "public" else self.secure_port
+        return f"https://{_bracketed(self.address)}:{port}/{kind}/{stream}"
+
+    @property
+    def ts_address(self) -> str:
+        return f"{_bracketed(self.address)}:{self.ts_port}"
+
+    # ---- identities ----------------------------------------------------------------------------
+
+    def client(self, name: str) -> Client:
+        """A certificate of this node's authority for `name`, such as ``encoder/venue-1``."""
+        issued = self._authority.issue_client(name, datetime.datetime.now(datetime.UTC))
+        chain, key = issued.save(self.folder / "clients", name.replace("/", "-"))
+        return Client(issued.name, chain, key)
+
+    def token(self, verb: str, stream: str, lifetime: str = "10m") -> str:
+        """A token, made by ``sealcast token VERB STREAM --for LIFETIME``."""
+        made = self.command("token", verb, stream, "--for", lifetime)
+        # The token stands alone on the last line, so that a script can take it.
+        return made.stdout.strip().splitlines()[-1].split()[-1]
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs ``sealcast ARGUMENTS`` beside the node, with its configuration."""
+        done = subprocess.run(
+            [
+                *self.prefix,
+                *(*COMMAND, *arguments, "--config", str(self.config)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            env=self._environment(),
+        )
+        if check:
+            assert done.returncode == 0, (
+                f"sealcast {' '.join(arguments)}: {done.stderr}{done.stdout}"
+            )
+        return done
+
+    # ---- what it says --------------------------------------------------------------------------
+
+    def get(self, path: str) -> Any:
+        """JSON of a GET at the door that wants a certificate, as administrator."""
+        status, body = self.request("GET", path, client=self._admin)
+        assert status == 200, f"GET {path}: {status} {body[:400]!r}"
+        return json.loads(body)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        client: Client | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> tuple[int, bytes]:
+        """One request; with a client certificate at the secure door, without one at the public
+        door.
+        """
+
+        def ask() -> tuple[int, bytes]:
+            context = ssl.create_default_context(cafile=str(self.authority))
+            if client is not None:
+                context.load_cert_chain(client.chain, client.key)
+            port = self.public_port if client is None else self.secure_port
+            connection = http.client.HTTPSConnection(
+                self.address, port, timeout=10, context=context
+            )
+            try:
+                connection.request(method, path, body=body, headers=dict(headers or {}))
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            finally:
+                connection.close()
+
+        return self.host.call(ask) if self.host else ask()
+
+    def legs(self, **wanted: object) -> list[dict[str, Any]]:
+        """The ledger's legs whose fields have the `wanted` values, living ones first."""
+        legs: list[dict[str, Any]] = self.get("/api/legs")["legs"]
+        return [leg for leg in legs if all(leg[name] == value for name, value in wanted.items())]
+
+    def leg(self, timeout_s: float = 15.0, **wanted: object) -> dict[str, Any]:
+        """The one leg with the `wanted` values; waited for."""
+        found = wait_for(
+            lambda: self.legs(**wanted),
+            what=f"a leg with {wanted}",
+            timeout_s=timeout_s,
+            explain=lambda: json.dumps(self.get("/api/legs"))[:3000],
+        )
+        assert len(found) == 1, f"{len(found)} legs with {wanted}"
+        return found[0]
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    # ---- its life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        with self.log.open("wb") as log:
+            process = self._process = subprocess.Popen(
+                [
+                    *self.prefix,
+                    *(*COMMAND, "serve", "--config", str(self.config)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+            )
+
+        def answers() -> bool:
+            assert process.poll() is None, f"the node ended: {self.output()[-3000:]}"
+            try:
+                return self.request("GET", "/")[0] == 200
+            except OSError:
+                return False
+
+        wait_for(
+            answers,
+            what="the node answers",
+            timeout_s=START_S,
+            every_s=0.05,
+            explain=lambda: self.output()[-3000:],
+        )
+
+    def stop(self) -> int:
+        """Ends it as Ctrl-C would; its exit code."""
+        assert self._process is not None, "it was started"
+        self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=5)
+            raise AssertionError(f"the node did not stop: {self.output()[-3000:]}") from None
+
+    def _environment(self) -> dict[str, str]:
+        source = str(Path(__file__).parents[2])
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(
+                part for part in (source, os.environ.get("PYTHONPATH", "")) if part
+            ),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+@contextmanager
+def running_node(folder: Path, *, settings: str = "", host: Host | None = None) -> Iterator[Node]:
+    """A node on loopback, or at a host's addresses; `settings` is added to its ``sealcast.toml``.
+
+    A node that did not stop by itself, or ended with anything but success, fails the test.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if host is None:
+        addresses = ["127.0.0.1"]
+        ports = [_free_port() for _ in range(4)]
+    else:
+        addresses = [str(address) for address in (host.ipv4, host.ipv6) if address is not None]
+        ports = [8443, 8444, 8445, 8443]
+    node = Node(folder, addresses, ports, host)
+    node.config.write_text(_configuration(node, settings))
+    node.start()
+    try:
+        yield node
+    finally:
+        code = node.stop()
+    assert code == 0, f"the node ended with {code}: {node.output()[-3000:]}"
+
+
+def _configuration(node: Node, settings: str) -> str:
+    def bind(port: int) -> str:
+        return json.dumps([f"{_bracketed(address)}:{port}" for address in node.addresses])
+
+    names = json.dumps([*node.addresses, "localhost"])
+    return f"""\
+[node]
+state_dir = {json.dumps(str(node.state))}
+names = {names}
+trust_domain = "{TRUST_DOMAIN}"
+[doors.public]
+bind = {bind(node.public_port)}
+[doors.secure]
+bind = {bind(node.secure_port)}
+[doors.ingest_ts]
+bind = {bind(node.ts_port)}
+[media]
+bind = {bind(node.media_port)}
+{settings}
+"""
+
+
+def _free_port() -> int:
+    """A port that the kernel chose and that TCP and UDP both have free."""
+    for _ in range(20):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                try:
+                    udp.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+    raise RuntimeError("no port is free for both TCP and UDP")
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

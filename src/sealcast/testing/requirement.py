@@ -1,0 +1,132 @@
+"""What a test needs from the machine, and what happens when it is not there.
+
+Does: one table of outside programs with the package that brings each. A test that needs a missing
+one is skipped with that package and the reason in its message, or fails when ``REQUIRE_ALL=1`` says
+that this machine must have them all.
+
+Does not: install anything. The Makefile does.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REQUIRE_ALL = "REQUIRE_ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`missing` gives the reason why it cannot be used here, or None when it can."""
+
+    name: str
+    package: str
+    missing: Callable[[], str | None]
+
+
+def _program(name: str) -> Callable[[], str | None]:
+    def missing() -> str | None:
+        return None if shutil.which(name) else f"no program {name} in PATH"
+
+    return missing
+
+
+def _module(name: str) -> Callable[[], str | None]:
+    def missing() -> str | None:
+        return None if importlib.util.find_spec(name) else f"no Python module {name}"
+
+    return missing
+
+
+def _namespaces() -> str | None:
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if shutil.which("ip") is None:
+        return "no program ip in PATH"
+    probe = subprocess.run(
+        ["unshare", "--net", "true"], capture_output=True, text=True, check=False, timeout=10
+    )
+    return (
+        None if probe.returncode == 0 else f"network namespaces are refused: {probe.stderr.strip()}"
+    )
+
+
+def _core() -> str | None:
+    if importlib.util.find_spec("sealcast._core") is None:
+        return "the native module sealcast._core is not built"
+    return None
+
+
+def imageio_ffmpeg_exe() -> str:
+    """The ffmpeg of the wheel ``imageio-ffmpeg``."""
+    import imageio_ffmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _whip_muxer() -> str | None:
+    if (reason := _module("imageio_ffmpeg")()) is not None:
+        return reason
+    probe = subprocess.run(
+        [imageio_ffmpeg_exe(), "-hide_banner", "-muxers"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return None if " whip " in probe.stdout else "this ffmpeg has no whip muxer"
+
+
+def _puppeteer() -> str | None:
+    if shutil.which("node") is None:
+        return "no program node in PATH"
+    folder = Path(__file__).parents[3] / "tests" / "browser" / "node_modules" / "puppeteer-core"
+    return None if folder.is_dir() else "npm ci has not been run in tests/browser"
+
+
+REQUIREMENTS = {
+    requirement.name: requirement
+    for requirement in (
+        Requirement("core", "this project, built by maturin", _core),
+        Requirement("chromium", "Debian's chromium", _program("chromium")),
+        Requirement("playwright", "PyPI's playwright", _module("playwright")),
+        Requirement("certutil", "Debian's libnss3-tools", _program("certutil")),
+        Requirement("firefox", "Debian's firefox-esr", _program("firefox-esr")),
+        Requirement("puppeteer", "npm's puppeteer-core", _puppeteer),
+        Requirement("ffmpeg", "Debian's ffmpeg", _program("ffmpeg")),
+        Requirement("ffmpeg-whip", "PyPI's imageio-ffmpeg 0.8 (ffmpeg 9)", _whip_muxer),
+        Requirement("aiortc", "PyPI's aiortc", _module("aiortc")),
+        Requirement("aiohttp", "PyPI's aiohttp", _module("aiohttp")),
+        Requirement("openssl", "Debian's openssl", _program("openssl")),
+        Requirement("namespaces", "root and Debian's iproute2", _namespaces),
+    )
+}
+
+
+@functools.cache
+def why_missing(name: str) -> str | None:
+    """The reason why a requirement cannot be met here, or None. Asked once per run."""
+    return REQUIREMENTS[name].missing()
+
+
+def require(*names: str) -> None:
+    """Skips the present test, or fails it under ``REQUIRE_ALL=1``, when one of `names` is
+    missing here.
+    """
+    for name in names:
+        reason = why_missing(name)
+        if reason is None:
+            continue
+        sentence = f"needs {REQUIREMENTS[name].package}: {reason}"
+        if os.environ.get(REQUIRE_ALL) == "1":
+            pytest.fail(f"{sentence} ({REQUIRE_ALL}=1)")
+        # Also allowed while a module is imported: one that cannot even be imported names its need.
+        pytest.skip(sentence, allow_module_level=True)

@@ -1,0 +1,26 @@
+// Builds DOM elements from values. Text is always text: nothing here parses HTML, so no stream name, certificate
+// subject or problem sentence can become markup.
+
+/** element('p', { class: 'note', hidden: true }, 'text', child, null) */
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? '' : String(value));
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** Puts `children` in the place of whatever `parent` held. */
+export function fill(parent, ...children) {
+  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+}
+
+/** The element with this id; the pages' HTML and scripts are one unit, so a missing one is a bug and says so. */
+export function byId(id) {
+  const node = document.getElementById(id);
+  if (!node) throw new Error(`this page has no element #${id}`);
+  return node;
+}

@@ -1,0 +1,328 @@
+"""The shapes that cross to the native side and back, as JSON.
+
+Does: mirrors the structs of `crates/relay` and `crates/front` field by field: what Python decided
+goes down (`LegSpec`, `DoorSpec`), what happened comes up (events, facts, counters).
+
+Does not: decide anything, or check more than types: what goes down was decided by
+`sealcast.policy`, what comes up is our own core's word.
+
+Unknown events and fields are ignored: the core may learn to say more before Python learns to
+listen.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["video", "audio"]
+CodecName = Literal["H264", "H265", "VP8", "VP9", "AV1", "opus"]
+DtlsRole = Literal["active", "passive"]
+Version = Literal["1.2", "1.3"]
+
+
+class Down(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes to the core."""
+
+
+class Up(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes from the core."""
+
+
+# --- to the relay ---------------------------------------------------------------------------------
+
+
+class IceSpec(Down, frozen=True):
+    """Both ends' ICE credentials.
+
+    `remote_candidates` ("ip:port") are probed by a client leg only.
+    """
+
+    local_ufrag: str
+    local_pwd: str
+    remote_ufrag: str
+    remote_pwd: str
+    remote_candidates: tuple[str, ...] = ()
+
+
+class FingerprintSpec(Down, frozen=True):
+    """A digest of the peer's certificate (RFC 8122 §5): `sha-256`, `AB:CD:…`."""
+
+    algorithm: str
+    value: str
+
+
+class DtlsSpec(Down, frozen=True):
+    """The outcomes of the handshake that policy admits. The core only compares.
+
+    `groups` are joined by ':', first is best; of `fingerprints` the presented certificate must
+    match one.
+    """
+
+    role: DtlsRole
+    min_version: Version
+    max_version: Version
+    groups: str
+    srtp_profiles: tuple[str, ...]
+    fingerprints: tuple[FingerprintSpec, ...]
+    handshake_timeout_ms: int = 20_000
+
+
+class ReceiveSpec(Down, frozen=True):
+    """One media section that the peer sends on: what feeds `track`.
+
+    `ssrcs` may be empty: then they are learnt from authenticated packets, by MID or payload type
+    (RFC 9143 §9.2).
+    """
+
+    track: int
+    mid: str
+    kind: Kind
+    codec: CodecName
+    payload_type: int
+    rtx_payload_type: int | None
+    clock_rate: int
+    ssrcs: tuple[int, ...] = ()
+    extensions: dict[str, int] = {}
+    nack: bool = False
+    pli: bool = False
+    twcc: bool = False
+
+
+class SendSpec(Down, frozen=True):
+    """One media section that we send `track` on."""
+
+    track: int
+    mid: str
+    kind: Kind
+    codec: CodecName
+    payload_type: int
+    rtx_payload_type: int | None
+    clock_rate: int
+    ssrc: int
+    rtx_ssrc: int | None
+    cname: str
+    extensions: dict[str, int] = {}
+    nack: bool = False
+    pli: bool = False
+
+
+class LegSpec(Down, frozen=True):
+    """One media leg.
+
+    `server` legs are ICE-controlled and never probe; `client` legs are controlling.
+    """
+
+    id: int
+    side: Literal["server", "client"]
+    ice: IceSpec
+    dtls: DtlsSpec
+    receive: tuple[ReceiveSpec, ...] = ()
+    send: tuple[SendSpec, ...] = ()
+
+
+# --- to the front ---------------------------------------------------------------------------------
+
+
+class DoorSpec(Down, frozen=True):
+    """One listening address with its policy."""
+
+    name: str
+    kind: Literal["https", "tls_ingest"]
+    bind: tuple[str, ...]
+    min_version: Version
+    max_version: Version
+    groups: str
+    client_auth: Literal["none", "required"]
+    hsts: bool = False
+
+
+# --- facts ----------------------------------------------------------------------------------------
+
+
+class PeerCertificate(Up, frozen=True):
+    """What a verified certificate says. Times are seconds since 1970."""
+
+    subject: str = ""
+    san_uris: tuple[str, ...] = ()
+    san_dns: tuple[str, ...] = ()
+    serial: str = ""
+    not_after_unix: int = 0
+    issuer: str = ""
+    sha256: str = ""
+
+
+class TlsFacts(Up, frozen=True):
+    """The negotiated facts of a TLS connection."""
+
+    protocol: str = "TLS"
+    version: str = ""
+    cipher: str = ""
+    group: str | None = None
+    peer_signature: str | None = None
+    own_signature: str | None = None
+    srtp_profile_id: int | None = None
+    peer: PeerCertificate | None = None
+    resumed: bool = False
+    early_data: bool = False
+    hello_retry: bool = False
+    ech: bool = False
+    sni: str | None = None
+    alpn: str | None = None
+    forward_secrecy: bool = False
+    post_quantum: bool = False
+
+
+class MediaSeal(Up, frozen=True):
+    """The negotiated facts of a DTLS-SRTP leg, proved: fingerprints were compared before keys were
+    exported.
+    """
+
+    protocol: str = "DTLS"
+    version: str = ""
+    cipher: str = ""
+    group: str | None = None
+    srtp_profile: str = ""
+    peer_fingerprint: str = ""
+    local_fingerprint: str = ""
+    peer_signature: str | None = None
+    own_signature: str | None = None
+    forward_secrecy: bool = False
+    post_quantum: bool = False
+    hello_retry: bool = False
+    resumed: bool = False
+
+
+# --- from the relay -------------------------------------------------------------------------------
+
+
+class LegStage(Up, frozen=True, tag_field="type", tag="leg_stage"):
+    """A stage of a leg began or ended, `elapsed_ms` after the leg's start."""
+
+    leg: int
+    stage: str
+    outcome: Literal["started", "done", "failed"]
+    elapsed_ms: float = 0.0
+    code: str | None = None
+    detail: str | None = None
+
+
+class LegSealed(Up, frozen=True, tag_field="type", tag="leg_sealed"):
+    """The handshake is over, the identity proved, the keys installed."""
+
+    leg: int
+    seal: MediaSeal
+
+
+class LegPath(Up, frozen=True, tag_field="type", tag="leg_path"):
+    """Media goes between these addresses from now on."""
+
+    leg: int
+    local: str
+    remote: str
+
+
+class LegClosed(Up, frozen=True, tag_field="type", tag="leg_closed"):
+    """The leg is gone."""
+
+    leg: int
+    code: str
+    detail: str | None = None
+
+
+class TrackLive(Up, frozen=True, tag_field="type", tag="track_live"):
+    """`source` (a leg's or sink's id) feeds the track from this key frame on."""
+
+    track: int
+    source: int
+
+
+class TrackKeyFrame(Up, frozen=True, tag_field="type", tag="track_key_frame"):
+    """The first key frame of a source of the track has come."""
+
+    track: int
+    source: int = 0
+
+
+class TrackEnded(Up, frozen=True, tag_field="type", tag="track_ended"):
+    """`source` no longer feeds the track, and no other one does."""
+
+    track: int
+    source: int
+
+
+RelayEvent = LegStage | LegSealed | LegPath | LegClosed | TrackLive | TrackKeyFrame | TrackEnded
+
+
+# --- from the front -------------------------------------------------------------------------------
+
+
+class ConnectionOpened(Up, frozen=True, tag_field="type", tag="connection_opened"):
+    """A TLS handshake completed; `peer` is the remote "ip:port"."""
+
+    door: str
+    connection: int
+    peer: str
+    facts: TlsFacts
+
+
+class HandshakeFailed(Up, frozen=True, tag_field="type", tag="handshake_failed"):
+    """A TLS handshake failed; there is no connection."""
+
+    door: str
+    peer: str
+    code: str
+    detail: str | None = None
+
+
+class ConnectionClosed(Up, frozen=True, tag_field="type", tag="connection_closed"):
+    """A connection is gone."""
+
+    connection: int
+    code: str
+    detail: str | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+FrontEvent = ConnectionOpened | HandshakeFailed | ConnectionClosed
+
+
+_ENCODER = msgspec.json.Encoder()
+_RAW = msgspec.json.Decoder(list[msgspec.Raw])
+_RELAY = msgspec.json.Decoder(RelayEvent)
+_FRONT = msgspec.json.Decoder(FrontEvent)
+_FACTS = msgspec.json.Decoder(TlsFacts)
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """JSON for the native side."""
+    return _ENCODER.encode(value)
+
+
+def decode_relay_events(data: bytes) -> tuple[list[RelayEvent], int]:
+    """The events in `Relay.drain_events()`, and how many were of a kind not known here."""
+    events: list[RelayEvent] = []
+    unknown = 0
+    for raw in _RAW.decode(data):
+        try:
+            events.append(_RELAY.decode(raw))
+        except msgspec.ValidationError:
+            unknown += 1
+    return events, unknown
+
+
+def decode_front_events(data: bytes) -> tuple[list[FrontEvent], int]:
+    """The events in `Front.drain_events()`, and how many were of a kind not known here."""
+    events: list[FrontEvent] = []
+    unknown = 0
+    for raw in _RAW.decode(data):
+        try:
+            events.append(_FRONT.decode(raw))
+        except msgspec.ValidationError:
+            unknown += 1
+    return events, unknown
+
+
+def decode_facts(data: bytes) -> TlsFacts:
+    """The facts in `Front.facts()`."""
+    return _FACTS.decode(data)

@@ -1,0 +1,71 @@
+"""The node's counters, as Prometheus would read them.
+
+Does: asks `/metrics` as an administrator; waits for a counter to rise by what an attack is worth.
+
+Does not: look into the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from sealcast.testing.node_process import Client, Node
+from sealcast.testing.waiting import wait_for
+
+from .exchange import ask
+
+ENDED_CONNECTIONS = "sealcast_connections_ended_total"
+ENDED_LEGS = "sealcast_legs_ended_total"
+REFUSALS = "sealcast_refusals_total"
+DROPPED_PACKETS = "sealcast_packets_dropped_total"
+RECEIVED_DATAGRAMS = "sealcast_datagrams_received_total"
+
+RISES_WITHIN_S = 10.0
+
+
+class Counters:
+    """All counters of one node."""
+
+    def __init__(self, node: Node, admin: Client) -> None:
+        self._node = node
+        self._admin = admin
+
+    def total(self, name: str, **labels: str) -> int:
+        """The sum of a counter's samples that have these labels."""
+        answer = ask(self._node, "GET", "/metrics", client=self._admin)
+        assert answer.status == 200, answer
+        return sum(
+            int(sample.value)
+            for family in text_string_to_metric_families(answer.body.decode())
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def by_code(self, name: str) -> dict[str, int]:
+        """A counter's sums by code."""
+        answer = ask(self._node, "GET", "/metrics", client=self._admin)
+        sums: dict[str, int] = {}
+        for family in text_string_to_metric_families(answer.body.decode()):
+            for sample in family.samples:
+                if sample.name == name:
+                    code = sample.labels["code"]
+                    sums[code] = sums.get(code, 0) + int(sample.value)
+        return sums
+
+    @contextmanager
+    def rise(
+        self, name: str, *, by: int = 1, at_least: bool = False, **labels: str
+    ) -> Iterator[None]:
+        """What happens inside adds `by` to this counter: exactly, unless it is `at_least`."""
+        before = self.total(name, **labels)
+        yield
+        now = wait_for(
+            lambda: total if (total := self.total(name, **labels)) >= before + by else None,
+            what=f"{name}{labels} rises by {by} from {before}",
+            timeout_s=RISES_WITHIN_S,
+            explain=lambda: self.by_code(name),
+        )
+        assert at_least or now == before + by, f"{name}{labels} rose by {now - before}, not {by}"

@@ -1,0 +1,174 @@
+// The parts of the pages that need no browser. Run by `node --test`, and by test_page_modules.py.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { streamName, streamPath } from '../../src/sealcast/web/static/address.js';
+import { dtlsVersion, fingerprintsOf, ratesBetween, srtpProfile } from '../../src/sealcast/web/static/evidence.js';
+import { Problem } from '../../src/sealcast/web/static/problem.js';
+import { buildFragment, credentialsOf, mergeFragment } from '../../src/sealcast/web/static/sdpfrag.js';
+import { sealFacts } from '../../src/sealcast/web/static/seal.js';
+import { StageTracker } from '../../src/sealcast/web/static/stages.js';
+import { iceServersOf } from '../../src/sealcast/web/static/whip-whep.js';
+
+const OFFER = [
+  'v=0',
+  'o=- 1 2 IN IP4 127.0.0.1',
+  's=-',
+  't=0 0',
+  'a=group:BUNDLE 0 1',
+  'a=ice-options:trickle',
+  'm=video 9 UDP/TLS/RTP/SAVPF 96',
+  'a=ice-ufrag:old',
+  'a=ice-pwd:oldpasswordoldpasswordold',
+  'a=mid:0',
+  'a=candidate:1 1 udp 1 192.0.2.1 1 typ host',
+  'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+  'a=ice-ufrag:old',
+  'a=ice-pwd:oldpasswordoldpasswordold',
+  'a=mid:1',
+  '',
+].join('\r\n');
+
+test('a fragment carries the credentials, the group and the candidates of the first section', () => {
+  const fragment = buildFragment(OFFER, [{ candidate: 'candidate:2 1 udp 1 192.0.2.2 5 typ host' }, null]);
+  assert.equal(
+    fragment,
+    [
+      'a=ice-options:trickle',
+      'a=group:BUNDLE 0 1',
+      'm=video 9 UDP/TLS/RTP/SAVPF 96',
+      'a=mid:0',
+      'a=ice-ufrag:old',
+      'a=ice-pwd:oldpasswordoldpasswordold',
+      'a=candidate:2 1 udp 1 192.0.2.2 5 typ host',
+      'a=end-of-candidates',
+      '',
+    ].join('\r\n'),
+  );
+});
+
+test('an answer to an ICE restart replaces credentials everywhere and candidates once, and nothing else', () => {
+  const answer = 'a=ice-ufrag:new\r\na=ice-pwd:newpasswordnewpasswordnew\r\na=candidate:9 1 udp 1 192.0.2.9 9 typ host\r\n';
+  const merged = mergeFragment(OFFER, answer);
+  assert.deepEqual(credentialsOf(merged), { ufrag: 'new', pwd: 'newpasswordnewpasswordnew' });
+  assert.equal(merged.match(/a=ice-ufrag:new/g).length, 2);
+  assert.deepEqual(merged.match(/a=candidate:.*/g).map((line) => line.trim()), ['a=candidate:9 1 udp 1 192.0.2.9 9 typ host']);
+  const bare = (sdp) => sdp.replace(/a=(ice-|candidate).*\r\n/g, '');
+  assert.equal(bare(merged), bare(OFFER));
+});
+
+test('a fragment without candidates keeps those that are known', () => {
+  const merged = mergeFragment(OFFER, 'a=ice-ufrag:new\r\na=ice-pwd:newpasswordnewpasswordnew\r\n');
+  assert.match(merged, /192\.0\.2\.1 1 typ host/);
+});
+
+test('a fragment without credentials is refused', () => {
+  assert.throws(() => mergeFragment(OFFER, 'a=mid:0\r\n'), /no ICE credentials/);
+});
+
+test('a stream name may have slashes and letters that a path escapes', () => {
+  assert.equal(streamName('watch', '/watch/venue/stage-1'), 'venue/stage-1');
+  assert.equal(streamName('watch', '/watch/caf%C3%A9/1/'), 'café/1');
+  assert.equal(streamName('watch', '/watch/'), '');
+  assert.equal(streamPath('whep', 'venue/stage 1'), '/whep/venue/stage%201');
+});
+
+test('ICE servers are read from a Link header, commas in quotes included', () => {
+  const link =
+    '<stun:stun.example.net>; rel="ice-server", <turn:turn.example.net?transport=udp>; rel="ice-server"; ' +
+    'username="user,1"; credential="pa;ss"; credential-type="password", <https://example.net/>; rel="other"';
+  assert.deepEqual(iceServersOf(link), [
+    { urls: 'stun:stun.example.net' },
+    { urls: 'turn:turn.example.net?transport=udp', username: 'user,1', credential: 'pa;ss' },
+  ]);
+  assert.deepEqual(iceServersOf(null), []);
+});
+
+test('wire names of versions and profiles become the names of the registry', () => {
+  assert.equal(dtlsVersion('FEFC'), '1.3');
+  assert.equal(dtlsVersion('fefd'), '1.2');
+  assert.equal(srtpProfile('SRTP_AES128_CM_HMAC_SHA1_80'), 'AES128_CM_SHA1_80');
+  assert.equal(srtpProfile('AES_CM_128_HMAC_SHA1_80'), 'AES128_CM_SHA1_80');
+  assert.equal(srtpProfile('SRTP_AEAD_AES_128_GCM'), 'AEAD_AES_128_GCM');
+  assert.deepEqual(fingerprintsOf('v=0\r\na=fingerprint:SHA-256 ab:cd\r\n'), ['sha-256 AB:CD']);
+});
+
+test('stages go in order and each is timed from the end of the one before', () => {
+  let now = 1000;
+  const tracker = new StageTracker(() => now);
+  tracker.start();
+  now += 40;
+  tracker.done('signalling');
+  now += 5;
+  tracker.observe(evidence({ iceConnectionState: 'connected' }));
+  now += 7;
+  tracker.observe(evidence({ iceConnectionState: 'connected', dtlsState: 'connected' }));
+  assert.deepEqual(
+    tracker.stages.map(({ name, state, tookMs }) => [name, state, tookMs]),
+    [
+      ['signalling', 'done', 40],
+      ['path', 'done', 5],
+      ['handshake', 'done', 7],
+      ['identity', 'done', 0],
+      ['keys', 'done', 0],
+      ['media', 'active', null],
+    ],
+  );
+});
+
+test('a certificate other than the named one fails the identity stage and nothing after it begins', () => {
+  const tracker = new StageTracker(() => 0);
+  tracker.start();
+  tracker.done('signalling');
+  tracker.observe(evidence({ dtlsState: 'connected', identityProved: false, remoteFingerprint: 'sha-256 00' }));
+  assert.equal(tracker.current.name, 'identity');
+  assert.equal(tracker.current.problem.code, 'PAGE.IDENTITY_MISMATCH');
+  tracker.observe(evidence({ dtlsState: 'connected', identityProved: true }));
+  assert.equal(tracker.stages.at(-1).state, 'waiting');
+});
+
+test('a problem document becomes stage, sentence, detail, code and next step', async () => {
+  const body = {
+    type: 'urn:sealcast:code:TOKEN.EXPIRED',
+    title: 'The token has expired.',
+    detail: 'It ended at 12:00.',
+    code: 'TOKEN.EXPIRED',
+    stage: 'identity',
+    remedy: 'Ask for a new one.',
+  };
+  const headers = { 'content-type': 'application/problem+json', 'retry-after': '7' };
+  const problem = await Problem.fromResponse(new Response(JSON.stringify(body), { status: 401, headers }));
+  assert.deepEqual(
+    [problem.stage, problem.title, problem.detail, problem.code, problem.remedy, problem.retryAfter],
+    ['identity', 'The token has expired.', 'It ended at 12:00.', 'TOKEN.EXPIRED', 'Ask for a new one.', 7],
+  );
+});
+
+test('an answer that is no problem document still has a sentence and a next step', async () => {
+  const problem = await Problem.fromResponse(new Response('<html>', { status: 406 }));
+  assert.equal(problem.code, 'HTTP.406');
+  assert.ok(problem.title && problem.remedy);
+});
+
+test('a fact that both ends state alike is marked so, and one that differs is not hidden', () => {
+  const leg = { seal: { protocol: 'DTLS', version: '1.3', cipher: 'TLS_AES_128_GCM_SHA256', srtp_profile: 'AEAD_AES_128_GCM' } };
+  const seen = evidence({ tlsVersion: 'FEFC', dtlsCipher: 'TLS_AES_256_GCM_SHA384', srtpCipher: 'SRTP_AEAD_AES_128_GCM' });
+  const known = Object.fromEntries(sealFacts(leg, seen).map((fact) => [fact.label, fact.known]));
+  assert.equal(known.Protocol, 'both');
+  assert.equal(known.Cipher, 'differs');
+  assert.equal(known['Media protection'], 'both');
+});
+
+test('rates are per second between two readings', () => {
+  const reading = (at, bytes, packets, lost, frames) =>
+    evidence({ at, received: { video: { bytes, packets, lost, frames }, audio: null } });
+  const rates = ratesBetween(reading(1000, 0, 0, 0, 0), reading(3000, 250_000, 190, 10, 60));
+  assert.deepEqual(rates, { bitsPerSecond: 1_000_000, framesPerSecond: 30, lossShare: 0.05 });
+  assert.equal(ratesBetween(null, reading(1, 1, 1, 1, 1)), null);
+});
+
+function evidence(facts) {
+  const nothing = { video: null, audio: null };
+  return { received: nothing, sent: nothing, iceConnectionState: 'new', connectionState: 'new', ...facts };
+}

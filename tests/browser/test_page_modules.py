@@ -1,0 +1,105 @@
+"""The page modules that need no browser, by Node's own test runner; and what every page says in
+its headers.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.types import Message, Scope
+
+from sealcast.web import pages
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node 20 or later")
+def test_page_modules_pass_their_own_tests() -> None:
+    done = subprocess.run(
+        ["node", "--test", str(HERE / "pages.test.mjs")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", sorted(pages.STATIC.glob("*.html")), ids=lambda page: page.name)
+def test_no_page_has_anything_inline_or_from_elsewhere(page: Path) -> None:
+    text = page.read_text()
+    assert "style=" not in text
+    assert "<style" not in text
+    assert "onclick" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+    assert text.count("<script") == text.count('<script type="module" src="/static/')
+
+
+def test_the_policy_names_no_unsafe_source() -> None:
+    assert "unsafe" not in pages.CONTENT_SECURITY_POLICY
+    assert "*" not in pages.CONTENT_SECURITY_POLICY
+    assert pages.CONTENT_SECURITY_POLICY.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html"),
+        ("/watch/venue/stage-1", "text/html"),
+        ("/publish/venue/stage-1", "text/html"),
+        ("/static/watch.js", "text/javascript"),
+        ("/static/seal.svg", "image/svg+xml"),
+    ],
+)
+def test_every_answer_carries_the_policy(path: str, kind: str) -> None:
+    status, headers = _get(path)
+    assert status == 200
+    assert headers["content-security-policy"] == pages.CONTENT_SECURITY_POLICY
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/absent.js", "/static/../pages.py", "/static/%2e%2e/pages.py", "/static//etc/passwd"],
+)
+def test_nothing_but_the_static_folder_is_served(path: str) -> None:
+    status, _ = _get(path)
+    assert status == 404
+
+
+def _get(path: str) -> tuple[int, dict[str, str]]:
+    """One GET, straight into the application: no server, no socket."""
+    application = Starlette(routes=pages.routes())
+    started: list[Message] = []
+    requests: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        return requests.pop() if requests else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            started.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+    }
+    anyio.run(application, scope, receive, send)
+    (start,) = started
+    return start["status"], {name.decode(): value.decode() for name, value in start["headers"]}

@@ -1,0 +1,65 @@
+"""ffmpeg 9's WHIP muxer: DTLS 1.2 and AES128_CM_SHA1_80 only, `setup:passive` unless told
+otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sealcast.testing import ffmpeg_peer
+from sealcast.testing.evidence import wait_for_frames
+from sealcast.testing.fixtures import OpenChromium, StartNode
+from sealcast.testing.node_process import Node
+from sealcast.testing.requirement import require
+from sealcast.testing.waiting import wait_for
+
+STRICT = '[policy]\ningest = "strict"\n'
+
+
+@pytest.mark.parametrize("dtls_active", [False, True], ids=["passive", "active"])
+def test_the_standard_policy_admits_it_and_notes_both_downgrades(
+    node: Node, open_chromium: OpenChromium, tmp_path: Path, dtls_active: bool
+) -> None:
+    require("ffmpeg-whip")
+    stream = f"ffmpeg-whip/{'active' if dtls_active else 'passive'}"
+    with ffmpeg_peer.whip(
+        tmp_path,
+        node.url("whip", stream),
+        authority=node.authority,
+        token=node.token("publish", stream),
+        dtls_active=dtls_active,
+    ) as sender:
+        leg = node.leg(stream=stream, role="ingest", state="live")
+        assert sender.is_running, sender.output()[-3000:]
+        assert leg["seal"]["version"] == "1.2"
+        assert leg["seal"]["srtp_profile"] == "AES128_CM_SHA1_80"
+        assert {note["code"] for note in leg["notes"]} >= {
+            "DOWNGRADE.DTLS12",
+            "DOWNGRADE.SRTP_CM80",
+        }
+        url = f"{node.url('watch', stream)}#token={node.token('watch', stream)}"
+        evidence = wait_for_frames(open_chromium(node, url))
+        assert evidence["received"]["video"]["codec"] == "H264"
+
+
+def test_the_strict_policy_refuses_it_and_names_the_reason(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    require("ffmpeg-whip")
+    node = start_node(STRICT)
+    stream = "ffmpeg-whip/strict"
+    with ffmpeg_peer.whip(
+        tmp_path,
+        node.url("whip", stream),
+        authority=node.authority,
+        token=node.token("publish", stream),
+    ) as sender:
+        sender.wait(timeout_s=30)
+    (leg,) = wait_for(lambda: node.legs(stream=stream), what="the refused leg is listed")
+    assert leg["state"] == "failed"
+    # Its muxer has no way to show a client certificate with the POST, so it fails before DTLS 1.2
+    # would be refused too (test_aiortc.py has that).
+    assert leg["end"]["code"] == "POLICY.IDENTITY_REFUSED"
+    assert "certificate" in leg["end"]["detail"]

@@ -1,0 +1,134 @@
+"""Stand-ins for the native side: they remember what they were told and know four connections.
+
+Used where a test is about the node's own decisions; what packets do is tested with the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from sealcast.errors import LocalError
+
+ANYBODY, ENCODER, ADMIN, VIEWER = 1, 2, 3, 4
+"""Connections of the stand-in front, by who showed which certificate."""
+_PATHS = {ENCODER: "encoder/venue-1", ADMIN: "admin/ada", VIEWER: "viewer/vera"}
+
+
+def tls_facts(path: str | None, version: str = "1.3") -> dict[str, Any]:
+    """What TLS negotiated with the holder of a certificate for `path`, or with anybody."""
+    facts: dict[str, Any] = {"version": version, "group": "X25519MLKEM768"}
+    if path is not None:
+        name = f"spiffe://sealcast.internal/{path}"
+        facts["peer"] = {"subject": "CN=x", "san_uris": [name], "not_after_unix": 1}
+    return facts
+
+
+class FakeIdentity:
+    """A certificate's digest without a certificate."""
+
+    def fingerprint(self, algorithm: str = "sha-256") -> str:
+        return ":".join(["CD"] * 32)
+
+
+@dataclass
+class FakeSink:
+    """Counts frames."""
+
+    frames: int = 0
+
+    def push(self, data: bytes, timestamp: int, node_time_ns: int, key: bool) -> None:
+        self.frames += 1
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class FakeRelay:
+    """Remembers what it was told."""
+
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    refuse: str | None = None
+    sinks: dict[int, FakeSink] = field(default_factory=dict)
+
+    def local_addresses(self) -> list[str]:
+        return ["192.0.2.1:8443"]
+
+    def fileno(self) -> int:
+        return -1
+
+    def drain_events(self) -> bytes:
+        return b"[]"
+
+    def add_track(self, track: int, kind: str, codec: str, clock_rate: int) -> None:
+        self.calls.append(("add_track", track, kind, codec, clock_rate))
+
+    def remove_track(self, track: int) -> None:
+        self.calls.append(("remove_track", track))
+
+    def add_leg(self, spec: bytes, identity: Any) -> None:
+        if self.refuse is not None:
+            raise LocalError(self.refuse)
+        self.calls.append(("add_leg", json.loads(spec)))
+
+    def restart_ice(self, leg: int, *credentials: str) -> None:
+        self.calls.append(("restart_ice", leg, *credentials))
+
+    def close_leg(self, leg: int, code: str) -> None:
+        self.calls.append(("close_leg", leg, code))
+
+    def frame_sink(self, track: int, source: int) -> FakeSink:
+        self.calls.append(("frame_sink", track, source))
+        return self.sinks.setdefault(track, FakeSink())
+
+    def snapshot(self) -> bytes:
+        legs = [call[1]["id"] for call in self.calls if call[0] == "add_leg"]
+        sections = [{"packets": 7, "lost": 2, "retransmitted": 1}]
+        known = [{"id": leg, "bytes_out": 700, "drops": {}, "send": sections} for leg in legs]
+        return json.dumps({"legs": known, "drops": {"PACKET.UNKNOWN_KIND": 3}}).encode()
+
+    def stop(self) -> None: ...
+
+    def named(self, name: str) -> list[tuple[Any, ...]]:
+        return [call for call in self.calls if call[0] == name]
+
+
+@dataclass
+class FakeFront:
+    """Knows four connections; an ingest connection is a socket pair."""
+
+    pairs: dict[int, socket.socket] = field(default_factory=dict)
+    """The encoders' ends, by connection."""
+    closed: list[tuple[int, str]] = field(default_factory=list)
+
+    def facts(self, connection: int) -> bytes | None:
+        if connection not in (ANYBODY, *_PATHS):
+            return None
+        tls = tls_facts(_PATHS.get(connection))
+        door = "public" if connection == ANYBODY else "secure"
+        told = {"connection": connection, "door": door, "peer": "192.0.2.9:5555", "facts": tls}
+        return json.dumps(told).encode()
+
+    def counters(self) -> bytes:
+        door = {"open": 1, "handshakes": 2, "requests": 3, "codes": {"TLS.PLAIN_HTTP": 4}}
+        return json.dumps({"doors": {"public": door}}).encode()
+
+    def open_door(self, *_: Any) -> list[str]:
+        return []
+
+    def fileno(self) -> int:
+        return -1
+
+    def drain_events(self) -> bytes:
+        return b"[]"
+
+    def take_ingest(self, connection: int) -> int:
+        self.pairs[connection], plaintext = socket.socketpair()
+        return plaintext.detach()
+
+    def close_connection(self, connection: int, code: str) -> None:
+        self.closed.append((connection, code))
+
+    def stop(self) -> None: ...

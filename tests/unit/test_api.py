@@ -1,0 +1,810 @@
+"""WHIP and WHEP over HTTP: every status, asked of the application behind a stand-in front."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.native_stand_ins import (
+    ADMIN,
+    ANYBODY,
+    ENCODER,
+    VIEWER,
+    FakeFront,
+    FakeIdentity,
+    FakeRelay,
+)
+
+from sealcast.codes import CODES, PROBLEM_TYPE
+from sealcast.identity import TokenIssuer, TokenKey, TokenVerifier, Verb
+from sealcast.keying.agreement import Identity, Proof
+from sealcast.legs import Ledger
+from sealcast.node import config, limits
+from sealcast.node.api.app import AppParts, build
+from sealcast.node.measure import Measure
+from sealcast.node.permission import Permissions
+from sealcast.node.sessions import Sessions
+from sealcast.node.switchboard import Switchboard
+from sealcast.policy import load
+from sealcast.streams import Hub, TrackShape
+
+SECRET = "5ec4e7" * 8
+STREAM = "venue/stage-1"
+OWN_ORIGIN = "https://node.example"
+NAMED_ORIGIN = "https://player.example"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+H264 = "42e01f"
+FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
+
+
+def offer(
+    direction: str,
+    *,
+    video: str = "H264",
+    fingerprint: str = FINGERPRINT,
+    profile: str = "UDP/TLS/RTP/SAVPF",
+    ufrag: str = "peer",
+) -> str:
+    """An offer as a browser makes it, cut to what matters."""
+    codec = {
+        "H264": [
+            "a=rtpmap:102 H264/90000",
+            f"a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={H264}",
+        ],
+        "VP8": ["a=rtpmap:102 VP8/90000"],
+    }[video]
+    transport = [
+        f"a=ice-ufrag:{ufrag}",
+        "a=ice-pwd:" + "p" * 24,
+        "a=ice-options:trickle",
+        *([f"a=fingerprint:{fingerprint}"] if fingerprint else []),
+        "a=setup:actpass",
+        "a=rtcp-mux",
+        f"a={direction}",
+    ]
+    lines = [
+        "v=0",
+        "o=- 46117317 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0 1",
+        f"m=video 9 {profile} 102 103",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:0",
+        *transport,
+        *codec,
+        "a=rtcp-fb:102 nack",
+        "a=rtcp-fb:102 nack pli",
+        "a=rtpmap:103 rtx/90000",
+        "a=fmtp:103 apt=102",
+        f"m=audio 9 {profile} 111",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:1",
+        *transport,
+        "a=rtpmap:111 opus/48000/2",
+    ]
+    return "\r\n".join(lines) + "\r\n"
+
+
+CONFIG = f"""
+[streams."{STREAM}"]
+publishers = ["token", "spiffe://sealcast.internal/encoder/venue-1"]
+[streams.open]
+public = true
+[streams.certificates-only]
+publishers = ["spiffe://sealcast.internal/encoder/other"]
+[cors]
+origins = ["{NAMED_ORIGIN}"]
+[media]
+ice_servers = ["stun:stun.example:3478"]
+"""
+
+
+class Node:
+    """The application with everything behind it that is not native."""
+
+    def __init__(self) -> None:
+        self.settings = config.loads(CONFIG)
+        self.key = TokenKey.generate()
+        self.relay = FakeRelay()
+        self.front = FakeFront()
+        self.board = Switchboard(self.relay, Hub(), Ledger())
+        policy = load("standard")
+        self.sessions = Sessions(
+            self.board, ingest=policy, delivery=policy, make_identity=FakeIdentity
+        )
+        permissions = Permissions(self.settings, TokenVerifier(self.key))
+        self.app = build(
+            AppParts(
+                switchboard=self.board,
+                sessions=self.sessions,
+                measure=Measure(self.board),
+                permissions=permissions,
+                front=self.front,
+                secret=SECRET,
+                cors_origins=self.settings.cors.origins,
+                ice_servers=self.settings.media.ice_servers,
+            )
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url=OWN_ORIGIN,
+        )
+
+    def token(
+        self, verb: Verb, stream: str = STREAM, *, subject: str = "", age_s: float = 0
+    ) -> str:
+        now = time.time() - age_s
+        return TokenIssuer(self.key).issue(stream, verb, 3600, subject, now=now)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes = b"",
+        *,
+        media_type: str | None = None,
+        token: str | None = None,
+        connection: int | str = ANYBODY,
+        secret: str = SECRET,
+        **headers: str,
+    ) -> httpx.Response:
+        sent = {"x-sealcast-connection": str(connection), "x-sealcast-secret": secret}
+        if media_type is not None:
+            sent["content-type"] = media_type
+        if token is not None:
+            sent["authorization"] = f"Bearer {token}"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.request(method, path, content=body, headers=sent)
+
+    async def post(
+        self, path: str, body: str | bytes, token: str | None = None, **more: Any
+    ) -> httpx.Response:
+        more.setdefault("media_type", "application/sdp")
+        return await self.ask("POST", path, body, token=token, **more)
+
+    async def publish(self, stream: str = STREAM, **more: Any) -> httpx.Response:
+        token = more.pop("token", None) or self.token(Verb.PUBLISH, stream)
+        answer = await self.post(f"/whip/{stream}", offer("sendonly"), token, **more)
+        assert answer.status_code == 201, answer.text
+        return answer
+
+    async def watch(self, stream: str = STREAM, **more: Any) -> httpx.Response:
+        token = more.pop("token", None) or self.token(Verb.WATCH, stream)
+        return await self.post(f"/whep/{stream}", offer("recvonly"), token, **more)
+
+
+Check = Callable[[Node], Awaitable[None]]
+
+
+def behind_the_gate(check: Check) -> Callable[[], None]:
+    """A test on a fresh node, in an event loop of its own."""
+
+    def run() -> None:
+        async def once() -> None:
+            node = Node()
+            async with node.client:
+                await check(node)
+
+        asyncio.run(once())
+
+    run.__name__ = check.__name__
+    run.__doc__ = check.__doc__
+    return run
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem document of an answer that has the expected status and code."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM_TYPE
+    document: dict[str, Any] = answer.json()
+    assert document["code"] == code, document
+    assert document["status"] == status
+    if code in CODES:
+        assert document["title"]
+        assert document["remedy"]
+        assert document["stage"]
+    return document
+
+
+# ---- the gate ----------------------------------------------------------------------------------
+
+
+@behind_the_gate
+async def test_a_request_without_the_fronts_secret_gets_nowhere(node: Node) -> None:
+    for secret in ("", "0" * 48, SECRET[:-1], SECRET + "0"):
+        problem(await node.ask("GET", "/health", secret=secret), 403, "HTTP.NOT_THE_FRONT")
+
+
+@behind_the_gate
+async def test_a_request_of_a_connection_that_is_gone_gets_nowhere(node: Node) -> None:
+    for connection in ("99", "", "-1", "x"):
+        answer = await node.ask("GET", "/health", connection=connection)
+        problem(answer, 403, "HTTP.NOT_THE_FRONT")
+
+
+@behind_the_gate
+async def test_an_unknown_address_is_a_problem_document(node: Node) -> None:
+    problem(await node.ask("GET", "/nowhere"), 404, "HTTP.NOT_FOUND")
+    problem(await node.ask("POST", "/health"), 405, "HTTP.METHOD_NOT_ALLOWED")
+
+
+@behind_the_gate
+async def test_health_is_told_to_everybody(node: Node) -> None:
+    assert (await node.ask("GET", "/health")).json() == {"status": "ok"}
+    node.board.stopping = True
+    assert (await node.ask("GET", "/health")).status_code == 503
+
+
+# ---- WHIP: POST --------------------------------------------------------------------------------
+
+
+@behind_the_gate
+async def test_a_publisher_gets_an_answer_a_location_and_a_strong_etag(node: Node) -> None:
+    answer = await node.publish()
+    assert answer.headers["content-type"] == "application/sdp"
+    assert answer.headers["location"].startswith("/sessions/")
+    assert answer.headers["etag"].startswith('"')
+    assert answer.headers["accept-patch"] == FRAGMENT
+    assert answer.headers["link"] == '<stun:stun.example:3478>; rel="ice-server"'
+    assert "a=recvonly" in answer.text
+    assert "a=setup:passive" in answer.text
+    assert "192.0.2.1 8443 typ host" in answer.text
+    [(_, spec)] = node.relay.named("add_leg")
+    assert spec["side"] == "server"
+    assert spec["dtls"]["srtp_profiles"][0] == "AEAD_AES_128_GCM"
+    assert [section["codec"] for section in spec["receive"]] == ["H264", "opus"]
+    assert len(node.relay.named("add_track")) == 2
+    [leg] = node.board.ledger.living()
+    assert leg.peer.proof is Proof.TOKEN
+
+
+@behind_the_gate
+async def test_a_publisher_without_token_is_asked_for_one(node: Node) -> None:
+    answer = await node.post(f"/whip/{STREAM}", offer("sendonly"))
+    problem(answer, 401, "TOKEN.MISSING")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="sealcast"'
+    assert not list(node.board.ledger), "a stranger makes no entry in the ledger"
+
+
+@behind_the_gate
+async def test_each_wrong_token_has_its_own_code(node: Node) -> None:
+    foreign = TokenIssuer(TokenKey.generate()).issue(STREAM, Verb.PUBLISH, 60, now=time.time())
+    for token, status, code in (
+        (node.token(Verb.PUBLISH, age_s=7200), 401, "TOKEN.EXPIRED"),
+        (node.token(Verb.PUBLISH, age_s=-600), 401, "TOKEN.NOT_YET_VALID"),
+        (foreign, 401, "TOKEN.WRONG_SIGNATURE"),
+        ("not-a-token", 401, "TOKEN.MALFORMED"),
+        (node.token(Verb.WATCH), 403, "TOKEN.WRONG_VERB"),
+        (node.token(Verb.PUBLISH, "venue/other"), 403, "TOKEN.WRONG_STREAM"),
+    ):
+        answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), token)
+        document = problem(answer, status, code)
+        assert token not in json.dumps(document)
+        if status == 401:
+            assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+@behind_the_gate
+async def test_another_scheme_than_bearer_is_refused(node: Node) -> None:
+    for header in ("Basic dTpw", "Bearer", "Bearer  "):
+        answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), authorization=header)
+        problem(answer, 401, "TOKEN.MALFORMED")
+
+
+@behind_the_gate
+async def test_an_encoder_publishes_by_certificate(node: Node) -> None:
+    answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), connection=ENCODER)
+    assert answer.status_code == 201
+    [leg] = node.board.ledger.living()
+    assert leg.peer == Identity("spiffe://sealcast.internal/encoder/venue-1", Proof.CERTIFICATE)
+    # Without a row in the table an encoder publishes the stream of its own name, and no other.
+    own = await node.post("/whip/venue-1", offer("sendonly"), connection=ENCODER)
+    assert own.status_code == 201
+    other = await node.post("/whip/venue-2", offer("sendonly"), connection=ENCODER)
+    problem(other, 403, "IDENTITY.NOT_ALLOWED")
+
+
+@behind_the_gate
+async def test_a_token_does_not_publish_where_only_certificates_may(node: Node) -> None:
+    token = node.token(Verb.PUBLISH, "certificates-only")
+    answer = await node.post("/whip/certificates-only", offer("sendonly"), token)
+    problem(answer, 403, "IDENTITY.NOT_ALLOWED")
+
+
+@behind_the_gate
+async def test_a_body_of_another_type_is_refused(node: Node) -> None:
+    token = node.token(Verb.PUBLISH)
+    for media_type in (None, "text/plain", "application/json"):
+        answer = await node.post(f"/whip/{STREAM}", "{}", token, media_type=media_type)
+        problem(answer, 415, "HTTP.WRONG_TYPE")
+    typed = await node.post(
+        f"/whip/{STREAM}", offer("sendonly"), token, media_type="Application/SDP; charset=utf-8"
+    )
+    assert typed.status_code == 201
+
+
+@behind_the_gate
+async def test_a_huge_body_is_refused_before_it_is_read(node: Node) -> None:
+    body = b"v=0\r\n" + b"a=x\r\n" * limits.SDP_BYTES
+    answer = await node.post(f"/whip/{STREAM}", body, node.token(Verb.PUBLISH))
+    problem(answer, 413, "HTTP.TOO_LARGE")
+
+
+@behind_the_gate
+async def test_a_huge_body_of_unstated_length_is_refused_while_it_comes(node: Node) -> None:
+    sent = 0
+
+    async def endless() -> Any:
+        nonlocal sent
+        while sent < 100 * limits.SDP_BYTES:
+            sent += 4096
+            yield b"a" * 4096
+
+    headers = {
+        "x-sealcast-connection": "1",
+        "x-sealcast-secret": SECRET,
+        "content-type": "application/sdp",
+        "authorization": f"Bearer {node.token(Verb.PUBLISH)}",
+    }
+    answer = await node.client.post(f"/whip/{STREAM}", content=endless(), headers=headers)
+    problem(answer, 413, "HTTP.TOO_LARGE")
+
+
+@behind_the_gate
+async def test_each_offer_that_cannot_be_has_its_own_code(node: Node) -> None:
+    token = node.token(Verb.PUBLISH)
+    for body, status, code in (
+        ("hello", 400, "SDP.MALFORMED"),
+        ("", 400, "SDP.MALFORMED"),
+        (offer("sendonly", profile="RTP/AVP"), 400, "SDP.PLAINTEXT_MEDIA"),
+        (offer("sendonly", fingerprint=""), 400, "SDP.NO_FINGERPRINT"),
+        (
+            offer("sendonly", fingerprint="sha-1 " + ":".join(["AB"] * 20)),
+            400,
+            "SDP.WEAK_FINGERPRINT",
+        ),
+        (offer("sendonly").replace("a=rtcp-mux\r\n", ""), 400, "SDP.NO_RTCP_MUX"),
+        (offer("recvonly"), 400, "SDP.NO_MEDIA"),
+        (offer("sendonly").replace("H264/90000", "H266/90000"), 406, "SDP.NO_COMMON_CODEC"),
+    ):
+        problem(await node.post(f"/whip/{STREAM}", body, token), status, code)
+    assert not node.relay.calls, "nothing was begun for any of them"
+    assert {leg.code for leg in node.board.ledger} >= {"SDP.MALFORMED", "SDP.NO_COMMON_CODEC"}
+
+
+@behind_the_gate
+async def test_names_that_no_stream_can_have_are_refused(node: Node) -> None:
+    for name in ("..", "a//b", ".hidden", "a b", "x" * 300):
+        answer = await node.post(f"/whip/{name}", offer("sendonly"), node.token(Verb.PUBLISH))
+        assert answer.status_code in (400, 404), name
+        assert answer.headers["content-type"] == PROBLEM_TYPE
+
+
+@behind_the_gate
+async def test_a_second_publisher_of_another_identity_is_refused(node: Node) -> None:
+    await node.publish()
+    answer = await node.post(
+        f"/whip/{STREAM}", offer("sendonly"), node.token(Verb.PUBLISH, subject="somebody else")
+    )
+    problem(answer, 409, "STREAM.TAKEN")
+    assert "token-" not in answer.text, "the holder's name is not told to a stranger"
+
+
+@behind_the_gate
+async def test_the_same_identity_takes_over_when_its_picture_is_live(node: Node) -> None:
+    token = node.token(Verb.PUBLISH, subject="camera 1")
+    first = await node.publish(token=token)
+    second = await node.publish(token=token)
+    assert first.headers["location"] != second.headers["location"]
+    old, new = (call[1]["id"] for call in node.relay.named("add_leg"))
+    assert not node.relay.named("close_leg")
+    track = node.relay.named("add_track")[0][1]
+    live = {"type": "track_live", "track": track, "source": new}
+    node.board.take_in(json.dumps([live]).encode())
+    assert node.relay.named("close_leg") == [("close_leg", old, "STREAM.TAKEN_OVER")]
+    gone = await node.ask("DELETE", first.headers["location"], token=token)
+    problem(gone, 404, "HTTP.NOT_FOUND")
+    assert (await node.ask("DELETE", second.headers["location"], token=token)).status_code == 200
+
+
+@behind_the_gate
+async def test_a_relay_that_is_full_leaves_no_half_a_session(node: Node) -> None:
+    node.relay.refuse = "RELAY.FULL"
+    answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), node.token(Verb.PUBLISH))
+    assert answer.json()["code"] == "RELAY.FULL"
+    assert answer.status_code >= 500
+    assert len(node.sessions) == 0
+    assert not node.board.ledger.living()
+    node.relay.refuse = None
+    await node.publish()
+
+
+@behind_the_gate
+async def test_a_node_that_stops_takes_no_new_session(node: Node) -> None:
+    node.board.stopping = True
+    answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), node.token(Verb.PUBLISH))
+    assert answer.json()["code"] == "NODE.STOPPING"
+    assert answer.headers["retry-after"]
+
+
+# ---- WHEP: POST --------------------------------------------------------------------------------
+
+
+@behind_the_gate
+async def test_a_viewer_gets_the_stream_as_it_is(node: Node) -> None:
+    await node.publish()
+    answer = await node.watch()
+    assert answer.status_code == 201
+    assert "a=sendonly" in answer.text
+    spec = node.relay.named("add_leg")[1][1]
+    assert [section["codec"] for section in spec["send"]] == ["H264", "opus"]
+    assert spec["send"][0]["rtx_payload_type"] == 103
+
+
+@behind_the_gate
+async def test_an_absent_stream_is_409_and_when_to_ask_again(node: Node) -> None:
+    answer = await node.watch()
+    problem(answer, 409, "STREAM.ABSENT")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+@behind_the_gate
+async def test_a_viewer_who_cannot_decode_gets_406_and_why(node: Node) -> None:
+    await node.publish()
+    answer = await node.post(
+        f"/whep/{STREAM}", offer("recvonly", video="VP8"), node.token(Verb.WATCH)
+    )
+    assert "VP8" in problem(answer, 406, "SDP.NO_COMMON_CODEC")["detail"]
+
+
+def begin_ts(node: Node, **described: Any) -> int:
+    """A TS publisher whose first parameter sets are not there yet."""
+    who = Identity("spiffe://sealcast.internal/encoder/venue-1", Proof.CERTIFICATE)
+    publication = node.board.hub.publish(
+        STREAM,
+        leg=node.board.ledger.new_id(),
+        identity=who,
+        way="mpegts",
+        shapes=[TrackShape("video", "H264", 90_000)],
+    )
+    [track] = publication.tracks
+    if described:
+        node.board.hub.describe(track.id, **described)
+    return track.id
+
+
+@behind_the_gate
+async def test_a_viewer_waits_for_the_first_parameter_sets(node: Node) -> None:
+    track = begin_ts(node)
+
+    async def soon() -> None:
+        await asyncio.sleep(0.05)
+        node.board.hub.describe(track, profile_level_id="42c01f")
+        node.board.stir(STREAM)
+
+    began = time.monotonic()
+    answer, _ = await asyncio.gather(node.watch(), soon())
+    assert answer.status_code == 201, answer.text
+    assert 0.05 <= time.monotonic() - began < 1.0
+
+
+@behind_the_gate
+async def test_a_viewer_does_not_wait_for_ever(node: Node) -> None:
+    begin_ts(node)
+    began = time.monotonic()
+    answer = await node.watch()
+    problem(answer, 503, "STREAM.NOT_READY")
+    assert answer.headers["retry-after"]
+    assert 1.9 < time.monotonic() - began < 4.0
+
+
+@behind_the_gate
+async def test_a_stream_with_b_frames_is_406_with_the_encoders_option(node: Node) -> None:
+    begin_ts(node, profile_level_id="4d401f", has_b_frames=True)
+    document = problem(await node.watch(), 406, "STREAM.B_FRAMES")
+    assert "bf" in document["remedy"], "the encoder option to add"
+
+
+@behind_the_gate
+async def test_a_public_stream_admits_anybody_and_the_ledger_shows_unproved(node: Node) -> None:
+    await node.publish("open")
+    answer = await node.post("/whep/open", offer("recvonly"))
+    assert answer.status_code == 201
+    viewer = node.board.ledger.living()[-1]
+    assert viewer.peer.proof is Proof.UNPROVED
+    assert [note.code for note in viewer.notes] == ["NOTE.UNPROVED_PEER"]
+
+
+@behind_the_gate
+async def test_a_stream_that_is_not_public_asks_a_viewer_for_a_token(node: Node) -> None:
+    await node.publish()
+    problem(await node.post(f"/whep/{STREAM}", offer("recvonly")), 401, "TOKEN.MISSING")
+
+
+@behind_the_gate
+async def test_a_viewers_certificate_watches_and_an_encoders_does_not(node: Node) -> None:
+    await node.publish()
+    watching = await node.post(f"/whep/{STREAM}", offer("recvonly"), connection=VIEWER)
+    assert watching.status_code == 201
+    encoder = await node.post(f"/whep/{STREAM}", offer("recvonly"), connection=ENCODER)
+    problem(encoder, 403, "IDENTITY.NOT_ALLOWED")
+
+
+# ---- sessions: PATCH ---------------------------------------------------------------------------
+
+CANDIDATE = "a=candidate:1 1 udp 2122260223 198.51.100.7 50000 typ host\r\n"
+TRICKLE = (
+    f"a=ice-ufrag:peer\r\na=ice-pwd:{'p' * 24}\r\nm=video 9 RTP/AVP 0\r\na=mid:0\r\n{CANDIDATE}"
+)
+RESTART = TRICKLE.replace("peer", "peer2").replace("p" * 24, "q" * 24)
+
+
+async def patched(node: Node, body: str, **headers: Any) -> httpx.Response:
+    token = node.token(Verb.PUBLISH, subject="camera 1")
+    created = await node.publish(token=token)
+    if headers.get("if_match") == "current":
+        headers["if_match"] = created.headers["etag"]
+    headers.setdefault("media_type", FRAGMENT)
+    return await node.ask("PATCH", created.headers["location"], body, token=token, **headers)
+
+
+@behind_the_gate
+async def test_trickled_candidates_are_204(node: Node) -> None:
+    answer = await patched(node, TRICKLE, if_match="current")
+    assert answer.status_code == 204
+    assert not answer.content
+    assert not node.relay.named("restart_ice")
+
+
+@behind_the_gate
+async def test_an_ice_restart_is_200_with_a_fragment_and_a_new_etag(node: Node) -> None:
+    token = node.token(Verb.PUBLISH)
+    created = await node.publish(token=token)
+    where = created.headers["location"]
+
+    async def patch(body: str, if_match: str) -> httpx.Response:
+        return await node.ask(
+            "PATCH", where, body, token=token, media_type=FRAGMENT, if_match=if_match
+        )
+
+    answer = await patch(RESTART, "*")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == FRAGMENT
+    assert answer.headers["etag"] not in ("", created.headers["etag"])
+    assert "a=ice-ufrag:" in answer.text
+    assert "a=candidate:" in answer.text
+    [restart] = node.relay.named("restart_ice")
+    assert restart[4:] == ("peer2", "q" * 24)
+    assert f"a=ice-ufrag:{restart[2]}\r\n" in answer.text
+    # The old generation is over; the new one takes candidates.
+    problem(await patch(TRICKLE, created.headers["etag"]), 412, "HTTP.PRECONDITION_FAILED")
+    assert (await patch(RESTART, answer.headers["etag"])).status_code == 204
+
+
+@behind_the_gate
+async def test_a_patch_without_if_match_is_428(node: Node) -> None:
+    problem(await patched(node, TRICKLE), 428, "HTTP.PRECONDITION_REQUIRED")
+
+
+@behind_the_gate
+async def test_a_patch_for_an_older_generation_is_412(node: Node) -> None:
+    answer = await patched(node, TRICKLE, if_match='"stale"')
+    problem(answer, 412, "HTTP.PRECONDITION_FAILED")
+
+
+@behind_the_gate
+async def test_a_patch_of_another_type_is_415(node: Node) -> None:
+    answer = await patched(node, TRICKLE, if_match="current", media_type="application/sdp")
+    problem(answer, 415, "HTTP.WRONG_TYPE")
+
+
+@behind_the_gate
+async def test_a_patch_that_cannot_be_read_is_400(node: Node) -> None:
+    for body in ("hello", "a=ice-ufrag:only\r\n", "a=candidate:x\r\n"):
+        problem(await patched(Node(), body, if_match="current"), 400, "SDP.MALFORMED")
+
+
+@behind_the_gate
+async def test_a_patch_that_is_too_long_is_413(node: Node) -> None:
+    body = TRICKLE + CANDIDATE * 1000
+    problem(await patched(node, body, if_match="current"), 413, "HTTP.TOO_LARGE")
+
+
+@behind_the_gate
+async def test_only_who_opened_a_session_changes_it(node: Node) -> None:
+    token = node.token(Verb.PUBLISH)
+    where = (await node.publish(token=token)).headers["location"]
+    problem(await node.ask("DELETE", where), 401, "TOKEN.MISSING")
+    other = node.token(Verb.PUBLISH, subject="somebody else")
+    problem(await node.ask("DELETE", where, token=other), 403, "IDENTITY.NOT_ALLOWED")
+    watching = node.token(Verb.WATCH)
+    problem(await node.ask("DELETE", where, token=watching), 403, "TOKEN.WRONG_VERB")
+    assert (await node.ask("DELETE", where, token=token)).status_code == 200
+
+
+@behind_the_gate
+async def test_a_token_that_expired_meanwhile_still_ends_its_session(node: Node) -> None:
+    now = time.time()
+    token = TokenIssuer(node.key).issue(STREAM, Verb.PUBLISH, 1, now=now)
+    where = (await node.publish(token=token)).headers["location"]
+    await asyncio.sleep(1.2)
+    problem(await node.post(f"/whip/{STREAM}", offer("sendonly"), token), 401, "TOKEN.EXPIRED")
+    assert (await node.ask("DELETE", where, token=token)).status_code == 200
+
+
+# ---- sessions: DELETE, leg ---------------------------------------------------------------------
+
+
+@behind_the_gate
+async def test_delete_ends_the_leg_once(node: Node) -> None:
+    token = node.token(Verb.PUBLISH)
+    where = (await node.publish(token=token)).headers["location"]
+    [leg] = [call[1]["id"] for call in node.relay.named("add_leg")]
+    assert (await node.ask("DELETE", where, token=token)).status_code == 200
+    assert node.relay.named("close_leg") == [("close_leg", leg, "LEG.DELETED")]
+    over = node.board.ledger.get(leg)
+    assert over is not None
+    assert over.code == "LEG.DELETED"
+    problem(await node.ask("DELETE", where, token=token), 404, "HTTP.NOT_FOUND")
+
+
+@behind_the_gate
+async def test_a_leg_that_the_relay_closed_has_no_session_left(node: Node) -> None:
+    token = node.token(Verb.PUBLISH)
+    where = (await node.publish(token=token)).headers["location"]
+    [leg] = [call[1]["id"] for call in node.relay.named("add_leg")]
+    closed = {"type": "leg_closed", "leg": leg, "code": "ICE.TIMEOUT", "detail": "30 s"}
+    node.board.take_in(json.dumps([closed]).encode())
+    problem(await node.ask("DELETE", where, token=token), 404, "HTTP.NOT_FOUND")
+    assert node.board.ended["ingest", "ICE.TIMEOUT"] == 1
+
+
+@behind_the_gate
+async def test_a_viewer_sees_its_own_leg(node: Node) -> None:
+    await node.publish()
+    token = node.token(Verb.WATCH)
+    where = (await node.watch(token=token)).headers["location"]
+    leg = (await node.ask("GET", f"{where}/leg", token=token)).json()
+    assert (leg["role"], leg["stream"]) == ("delivery", STREAM)
+    assert leg["counters"]["packets_out"] == 7
+    assert leg["counters"]["lost"] == 2
+    problem(await node.ask("GET", f"{where}/leg"), 401, "TOKEN.MISSING")
+
+
+# ---- methods and CORS --------------------------------------------------------------------------
+
+
+@behind_the_gate
+async def test_get_head_and_put_on_an_endpoint_are_405(node: Node) -> None:
+    for path in (f"/whip/{STREAM}", f"/whep/{STREAM}"):
+        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+            answer = await node.ask(method, path)
+            assert answer.status_code == 405
+            assert answer.headers["allow"] == "POST, OPTIONS"
+            if method != "HEAD":
+                problem(answer, 405, "HTTP.METHOD_NOT_ALLOWED")
+
+
+@behind_the_gate
+async def test_options_says_what_an_endpoint_takes(node: Node) -> None:
+    answer = await node.ask("OPTIONS", f"/whip/{STREAM}")
+    assert answer.status_code == 204
+    assert answer.headers["accept-post"] == "application/sdp"
+    assert answer.headers["allow"] == "POST, OPTIONS"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@behind_the_gate
+async def test_a_preflight_of_a_named_origin_is_granted(node: Node) -> None:
+    answer = await node.ask(
+        "OPTIONS",
+        f"/whep/{STREAM}",
+        origin=NAMED_ORIGIN,
+        access_control_request_method="POST",
+        access_control_request_headers="authorization,content-type",
+    )
+    assert answer.headers["access-control-allow-origin"] == NAMED_ORIGIN
+    assert "authorization" in answer.headers["access-control-allow-headers"]
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    session = await node.ask("OPTIONS", "/sessions/x", origin=NAMED_ORIGIN)
+    assert "PATCH" in session.headers["access-control-allow-methods"]
+    assert session.headers["accept-patch"] == FRAGMENT
+
+
+@behind_the_gate
+async def test_a_page_of_a_named_origin_reads_answers_and_refusals(node: Node) -> None:
+    granted = await node.publish(origin=NAMED_ORIGIN)
+    assert granted.headers["access-control-allow-origin"] == NAMED_ORIGIN
+    assert "location" in granted.headers["access-control-expose-headers"]
+    refused = await node.post(f"/whip/{STREAM}", "x", origin=NAMED_ORIGIN)
+    problem(refused, 401, "TOKEN.MISSING")
+    assert refused.headers["access-control-allow-origin"] == NAMED_ORIGIN
+
+
+@behind_the_gate
+async def test_a_page_of_another_origin_is_refused(node: Node) -> None:
+    for origin in ("https://evil.example", "null", NAMED_ORIGIN + ".evil.example"):
+        answer = await node.post(
+            f"/whip/{STREAM}", offer("sendonly"), node.token(Verb.PUBLISH), origin=origin
+        )
+        problem(answer, 403, "HTTP.FORBIDDEN_ORIGIN")
+        assert "access-control-allow-origin" not in answer.headers
+    assert not node.relay.calls
+
+
+@behind_the_gate
+async def test_a_page_of_the_nodes_own_origin_needs_no_naming(node: Node) -> None:
+    await node.publish(origin=OWN_ORIGIN)
+
+
+# ---- legs, streams, metrics --------------------------------------------------------------------
+
+
+@behind_the_gate
+async def test_legs_are_for_an_admin_token_or_certificate(node: Node) -> None:
+    await node.publish()
+    problem(await node.ask("GET", "/api/legs"), 401, "TOKEN.MISSING")
+    problem(
+        await node.ask("GET", "/api/legs", token=node.token(Verb.WATCH)), 403, "TOKEN.WRONG_VERB"
+    )
+    problem(await node.ask("GET", "/api/legs", connection=ENCODER), 403, "IDENTITY.NOT_ALLOWED")
+    for admitted in ({"token": node.token(Verb.ADMIN, "*")}, {"connection": ADMIN}):
+        answer = await node.ask("GET", "/api/legs", **admitted)
+        [leg] = answer.json()["legs"]
+        assert leg["role"] == "ingest"
+
+
+@behind_the_gate
+async def test_streams_are_listed_to_everybody_only_where_public(node: Node) -> None:
+    await node.publish()
+    await node.publish("open")
+    listed = (await node.ask("GET", "/api/streams")).json()["streams"]
+    assert [stream["stream"] for stream in listed] == ["open"]
+    everything = (await node.ask("GET", "/api/streams", connection=ADMIN)).json()["streams"]
+    assert [stream["stream"] for stream in everything] == ["open", STREAM]
+    assert [track["codec"] for track in everything[0]["tracks"]] == ["H264", "opus"]
+
+
+@behind_the_gate
+async def test_metrics_count_by_cause_and_are_for_administrators(node: Node) -> None:
+    await node.publish()
+    await node.post(f"/whip/{STREAM}", "hello", node.token(Verb.PUBLISH, subject="x"))
+    problem(await node.ask("GET", "/metrics"), 401, "TOKEN.MISSING")
+    text = (await node.ask("GET", "/metrics", connection=ADMIN)).text
+    assert 'sealcast_refusals_total{code="STREAM.TAKEN",role="ingest"} 1.0' in text
+    assert 'sealcast_connections_ended_total{code="TLS.PLAIN_HTTP",door="public"} 4.0' in text
+    assert 'sealcast_packets_dropped_total{code="PACKET.UNKNOWN_KIND"} 3.0' in text
+    assert 'sealcast_legs{role="ingest",state="opening"} 1.0' in text
+
+
+@behind_the_gate
+async def test_a_bug_is_said_to_be_one_and_tells_nothing_of_the_inside(node: Node) -> None:
+    def broken() -> bytes:
+        raise ZeroDivisionError("the inside")
+
+    node.relay.snapshot = broken  # type: ignore[method-assign]
+    answer = await node.ask("GET", "/api/legs", connection=ADMIN)
+    problem(answer, 500, "HTTP.INTERNAL")
+    assert "inside" not in answer.text
+
+
+@behind_the_gate
+async def test_a_leg_sealed_outside_its_grant_is_closed(node: Node) -> None:
+    await node.publish()
+    [leg] = [call[1]["id"] for call in node.relay.named("add_leg")]
+    seal = {"version": "1.0", "srtp_profile": "NULL", "peer_fingerprint": "sha-256 00"}
+    node.board.take_in(json.dumps([{"type": "leg_sealed", "leg": leg, "seal": seal}]).encode())
+    assert node.relay.named("close_leg") == [("close_leg", leg, "POLICY.OUTSIDE_GRANT")]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logs() -> None:
+    import structlog
+
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])

@@ -1,0 +1,72 @@
+"""The table of codes: complete, readable, and the same in both languages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sealcast.codes import CODES, lookup, problem
+from sealcast.errors import Bug, LocalError, RemoteError, SealcastError
+from sealcast.legs import Stage
+
+SOURCES = Path(__file__).parents[2] / "src" / "sealcast"
+CODE = re.compile(r'"((?:[A-Z][A-Z0-9]*)\.(?:[A-Z][A-Z0-9_]*))"')
+
+
+def test_every_row_says_what_happened_and_what_to_do() -> None:
+    for row in CODES.values():
+        assert re.fullmatch(r"[A-Z]+\.[A-Z0-9_]+", row.code)
+        assert row.sentence.endswith("."), row.code
+        assert row.sentence[0].isupper(), row.code
+        assert row.remedy, row.code
+        assert row.stage in {*Stage, "node"}, row.code
+        assert 200 <= row.http_status < 600, row.code
+
+
+def test_every_code_that_python_names_is_in_the_table() -> None:
+    named = {
+        code
+        for path in SOURCES.rglob("*.py")
+        for code in CODE.findall(path.read_text("utf-8"))
+        if path.name != "codes.py"
+    }
+    assert named - set(CODES) == set()
+
+
+def test_every_code_of_the_native_side_is_in_the_table() -> None:
+    core = pytest.importorskip("sealcast._core", reason="the native module is not built")
+    assert set(core.codes()) - set(CODES) == set()
+
+
+def test_every_refusal_of_an_offer_has_a_client_error_as_status() -> None:
+    for row in CODES.values():
+        if row.code.startswith(("SDP.", "TOKEN.", "POLICY.")) and row.stage == "signalling":
+            assert 400 <= row.http_status < 500, row.code
+
+
+def test_a_code_that_is_not_in_the_table_is_reported_all_the_same() -> None:
+    assert lookup("NEW.CODE").sentence
+    assert problem("NEW.CODE")["code"] == "NEW.CODE"
+
+
+def test_a_problem_document_has_the_members_of_rfc_9457() -> None:
+    document = problem("STREAM.ABSENT", "It is 'a'.", "/sessions/1")
+    assert document["type"] == "urn:sealcast:code:STREAM.ABSENT"
+    assert document["title"] == CODES["STREAM.ABSENT"].sentence
+    assert document["status"] == 409
+    assert document["detail"] == "It is 'a'."
+    assert document["instance"] == "/sessions/1"
+    assert document["remedy"] == CODES["STREAM.ABSENT"].remedy
+
+
+def test_a_problem_document_without_detail_has_no_empty_members() -> None:
+    assert {"detail", "instance"} & set(problem("STREAM.ABSENT")) == set()
+
+
+@pytest.mark.parametrize("kind", [LocalError, RemoteError, Bug])
+def test_an_error_reads_as_what_why_and_what_next(kind: type[SealcastError]) -> None:
+    error = kind("SDP.NO_ICE", "a=ice-pwd is missing.")
+    row = CODES["SDP.NO_ICE"]
+    assert str(error) == f"SDP.NO_ICE: {row.sentence} a=ice-pwd is missing. {row.remedy}"
+    assert error.http_status == 400
+    assert error.problem()["detail"] == "a=ice-pwd is missing."

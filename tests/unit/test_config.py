@@ -1,0 +1,162 @@
+"""The configuration file: every default, every refusal with its key and its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sealcast.node import config
+from sealcast.node.toml_lines import line_of
+
+
+def refusal(text: str) -> config.ConfigurationRefused:
+    with pytest.raises(config.ConfigurationRefused) as caught:
+        config.loads(text)
+    return caught.value
+
+
+def test_an_empty_file_is_the_default_configuration() -> None:
+    assert config.loads("") == config.Config()
+    assert config.Config().doors.public.bind == ["0.0.0.0:8443", "[::]:8443"]
+    assert config.Config().doors.secure.bind[0].endswith(":8444")
+    assert config.Config().doors.ingest_ts.bind[0].endswith(":8445")
+    assert config.Config().media.bind[0].endswith(":8443")
+    assert config.Config().policy.delivery == "standard"
+
+
+def test_the_effective_configuration_reads_back_as_itself() -> None:
+    text = """
+        [streams."venue/stage-1"]
+        public = true
+        publishers = ["spiffe://sealcast.internal/encoder/venue-1", "token"]
+        [ingest.ts.streams]
+        "encoder/venue-1" = "venue/stage-1"
+        [cors]
+        origins = ["https://player.example"]
+    """
+    loaded = config.loads(text)
+    assert loaded.streams["venue/stage-1"].public
+    assert config.loads(config.dumps(loaded)) == loaded
+    assert config.loads(config.dumps(config.Config())) == config.Config()
+
+
+def test_an_unknown_key_is_refused_by_name_and_line() -> None:
+    refused = refusal(
+        '[node]\nstate_dir = "/tmp"\n\n[doors.public]\n# a remark\nbnd = ["0.0.0.0:1"]\nbind = []\n'
+    )
+    assert refused.code == "CONFIG.UNKNOWN_KEY"
+    [complaint] = refused.complaints
+    assert (complaint.key, complaint.line) == ("doors.public.bnd", 6)
+    assert "did you mean bind?" in str(refused)
+
+
+def test_an_unknown_table_is_refused_by_name_and_line() -> None:
+    [complaint] = refusal("[node]\n[door]\npublic = 1\n").complaints
+    assert (complaint.key, complaint.line) == ("door", 2)
+    assert "did you mean doors?" in complaint.sentence
+
+
+def test_an_unknown_key_of_a_stream_names_the_stream() -> None:
+    [complaint] = refusal('[streams."venue/stage-1"]\npublic = true\npublik = true\n').complaints
+    assert (complaint.key, complaint.line) == ('streams."venue/stage-1".publik', 3)
+
+
+def test_every_complaint_is_told_at_once_and_in_order() -> None:
+    refused = refusal('[policy]\ningest = "lax"\n[node]\nnames = "localhost"\ncolour = 1\n')
+    assert [(complaint.code, complaint.line) for complaint in refused.complaints] == [
+        ("CONFIG.BAD_VALUE", 2),
+        ("CONFIG.WRONG_TYPE", 4),
+        ("CONFIG.UNKNOWN_KEY", 5),
+    ]
+    assert str(refused).count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "said"),
+    [
+        ("[doors]\npublic = 8443\n", "CONFIG.WRONG_TYPE", 2, "doors.public"),
+        (
+            '[media]\nbind = [\n  "0.0.0.0:8443",\n  8443,\n]\n',
+            "CONFIG.WRONG_TYPE",
+            2,
+            "media.bind",
+        ),
+        ("[media]\nbind = []\n", "CONFIG.BAD_VALUE", 2, "length"),
+        ('[media]\nbind = ["localhost:8443"]\n', "CONFIG.BAD_VALUE", 2, "ADDRESS:PORT"),
+        ('[media]\nbind = ["0.0.0.0:99999"]\n', "CONFIG.BAD_VALUE", 2, "99999 is not a port"),
+        ('[media]\nbind = ["999.0.0.0:1"]\n', "CONFIG.BAD_VALUE", 2, "not an IP address"),
+        ('[media]\n\nadvertise = ["example.org"]\n', "CONFIG.BAD_VALUE", 3, "not an IP address"),
+        ('[cors]\norigins = ["http://a.example"]\n', "CONFIG.BAD_VALUE", 2, "HTTPS only"),
+        ('[cors]\norigins = ["*"]\n', "CONFIG.BAD_VALUE", 2, "no wildcard"),
+        ('[streams."../x"]\npublic = true\n', "CONFIG.BAD_VALUE", 1, "stream's path"),
+        ('[streams.a]\npublishers = ["bob"]\n', "CONFIG.BAD_VALUE", 2, "SPIFFE"),
+        ('[streams.a]\npublic = "yes"\n', "CONFIG.WRONG_TYPE", 2, "bool"),
+        ('[ingest.ts.streams]\n"encoder/a" = "/"\n', "CONFIG.BAD_VALUE", 2, "stream's path"),
+        (
+            '[doors.secure]\nbind = ["0.0.0.0:8443"]\n',
+            "CONFIG.BAD_VALUE",
+            2,
+            "taken by doors.public",
+        ),
+    ],
+)
+def test_a_wrong_value_names_its_line_and_what_is_admitted(
+    text: str, code: str, line: int, said: str
+) -> None:
+    [complaint] = refusal(text).complaints
+    assert (complaint.code, complaint.line) == (code, line)
+    assert said in complaint.sentence
+
+
+def test_a_text_that_is_not_toml_names_the_line() -> None:
+    refused = refusal("[node]\nnames = [\n")
+    assert refused.code == "CONFIG.SYNTAX"
+    assert "line" in str(refused) or "end of document" in str(refused)
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigurationRefused) as caught:
+        config.load(tmp_path / "sealcast.toml")
+    assert caught.value.code == "CONFIG.UNREADABLE"
+    assert "does not exist" in str(caught.value)
+
+
+def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "sealcast.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(config.ConfigurationRefused, match="cannot be read"):
+        config.load(path)
+
+
+def test_the_schema_names_every_table() -> None:
+    described = config.schema()
+    tables = described["$defs"]["Config"]["properties"]
+    assert set(tables) == set(config.Config.__struct_fields__)
+
+
+def test_the_state_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/lib/somewhere")
+    assert config.Config().state_dir() == Path("/var/lib/somewhere/sealcast")
+    assert config.loads('[node]\nstate_dir = "/srv/seal"').state_dir() == Path("/srv/seal")
+
+
+def test_the_line_of_a_key_is_where_its_statement_begins() -> None:
+    text = 'a.b = 1\n\n[c]\nlong = """\nb = 2\n"""\nx = [\n1,\n{ y = 3 },\n]\n'
+    text += "[[d]]\ne = 1\n[[d]]\ne = 2\n"
+    assert line_of(text, ("a", "b")) == 1
+    assert line_of(text, ("c", "long")) == 4
+    assert line_of(text, ("c", "x")) == 7
+    assert line_of(text, ("c", "x", 1, "y")) == 7
+    assert line_of(text, ("d", 1, "e")) == 14
+    assert line_of(text, ("nothing",)) is None
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_a_configuration_or_a_refusal(text: str) -> None:
+    try:
+        config.loads(text)
+    except config.ConfigurationRefused as refused:
+        assert refused.code.startswith("CONFIG.")  # noqa: PT017 - either outcome is right
