@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from aiortc import RTCIceTransport
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
+from measure import Run
 
 
 class QueueTransport:
@@ -58,7 +59,7 @@ async def _aiortc_pair() -> None:
         cast(Any, end)._task.cancel()
 
 
-def aiortc_pairs_per_cpu_second(seconds: float = 3.0) -> float:
+def aiortc(seconds: float = 3.0) -> Run:
     """Complete handshakes of aiortc per second of this process's own processor time."""
 
     async def run() -> float:
@@ -69,10 +70,15 @@ def aiortc_pairs_per_cpu_second(seconds: float = 3.0) -> float:
             pairs += 1
         return pairs / (time.process_time() - start)
 
-    return asyncio.run(run())
+    return Run(asyncio.run(run()))
 
 
-def sealcast_pairs_per_cpu_second(target: Path, seconds: float = 3.0) -> float:
+def aiortc_name() -> str:
+    """The peer's name and version."""
+    return f"aiortc {version('aiortc')} (DTLS 1.2)"
+
+
+def sealcast(target: Path, seconds: float = 3.0) -> Run:
     """The same of ours, as `pairs` measures it: {"pairs": …, "cpu_seconds": …}."""
     output = subprocess.run(
         [target / "release/examples/pairs", str(seconds)],
@@ -81,9 +87,4 @@ def sealcast_pairs_per_cpu_second(target: Path, seconds: float = 3.0) -> float:
         text=True,
     ).stdout
     result = json.loads(output)
-    return float(result["pairs"]) / float(result["cpu_seconds"])
-
-
-def peer() -> str:
-    """The peer's name and version."""
-    return f"aiortc {version('aiortc')} (DTLS 1.2)"
+    return Run(result["pairs"] / result["cpu_seconds"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
@@ -15,7 +16,7 @@ from sealcast.testing.node_process import Client, Node, running_node
 from sealcast.testing.requirement import require
 
 require("aiortc", "core")  # aiortc brings pyOpenSSL and pylibsrtp
-from .control import STREAM, Control, control_legs  # noqa: E402 - needs them
+from .control import STREAM, Control, control_legs, running  # noqa: E402 - needs them
 from .counters import Counters  # noqa: E402
 from .dtls import GCM  # noqa: E402
 from .identities import Identities  # noqa: E402
@@ -42,8 +43,9 @@ class Join(Protocol):
     ) -> Peer: ...
 
 
-class Vanished(Protocol):
-    """A peer that left in the middle of its handshake."""
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A peer that stopped in the middle of its handshake: its address."""
 
     remote: str
 
@@ -154,17 +156,34 @@ def join(attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen) -> Iterator[
 
 
 @pytest.fixture(scope="session", autouse=True)
-def vanished(attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen) -> Iterator[Peer]:
+def vanished(attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen) -> Unfinished:
     """Sends a ClientHello and is gone. Begins with the first test, so that nobody has to wait
     for its time to run out.
     """
-    left = Peer(attacked, "whip", "vanished", tokens("publish", "vanished"))
+    left = Peer(attacked, "whip", "unfinished/vanished", tokens("publish", "unfinished/vanished"))
     left.signal()
     left.find_path()
     left.send(left.dtls.start())
+    remote = left.remote
     left.close()
     _remember(secrets_seen, left)
-    yield left
+    return Unfinished(remote)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stalled(
+    attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen
+) -> Iterator[Unfinished]:
+    """Sends a ClientHello and then answers checks only."""
+    silent = Peer(attacked, "whip", "unfinished/stalled", tokens("publish", "unfinished/stalled"))
+    silent.signal()
+    silent.find_path()
+    silent.send(silent.dtls.start())
+    silent.hears_dtls = False
+    with running(silent, sends=False):
+        yield Unfinished(silent.remote)
+    silent.close()
+    _remember(secrets_seen, silent)
 
 
 def _remember(secrets_seen: SecretsSeen, end: Peer) -> None:
@@ -173,5 +192,3 @@ def _remember(secrets_seen: SecretsSeen, end: Peer) -> None:
         secrets_seen.add("an ICE password of the node", end.session.pwd)
         secrets_seen.add("the address of a session", end.session.path.rpartition("/")[2])
 
-
-Attack = Callable[[], None]

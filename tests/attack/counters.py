@@ -23,7 +23,7 @@ REFUSALS = "sealcast_refusals_total"
 DROPPED_PACKETS = "sealcast_packets_dropped_total"
 RECEIVED_DATAGRAMS = "sealcast_datagrams_received_total"
 
-RISES_WITHIN_S = 10.0
+RISES_WITHIN_S = 3.0
 
 
 class Counters:

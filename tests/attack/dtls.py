@@ -67,12 +67,13 @@ class Certificate:
 class DtlsClient:
     """One handshake."""
 
-    def __init__(self, identity: Certificate, profiles: bytes) -> None:
+    def __init__(self, identity: Certificate | None, profiles: bytes) -> None:
         """`profiles` as OpenSSL lists them, joined by colons; none leaves use_srtp out."""
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_max_proto_version(_DTLS_1_2)
-        context.use_certificate(identity.certificate)
-        context.use_privatekey(identity.key)
+        if identity is not None:
+            context.use_certificate(identity.certificate)
+            context.use_privatekey(identity.key)
         # The server's certificate is proved by its fingerprint in WebRTC; nothing here hangs on it.
         context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         if profiles:

@@ -8,7 +8,6 @@ Does not: run by itself. Whoever holds a peer drives it with `pump`.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import secrets
 import socket
@@ -138,6 +137,7 @@ class Peer:
         self.offer = Offer(way, self.certificate.fingerprint)
         self.session: Session | None = None
         self.answers_checks = True
+        self.hears_dtls = True
         self.frames: list[Frame] = []
         self.heard_dtls: list[bytes] = []
         self.dtls = DtlsClient(self.certificate, profiles)
@@ -251,22 +251,13 @@ class Peer:
             if time.monotonic() >= deadline:
                 return
 
-    def listen(self, seconds: float) -> list[bytes]:
-        """Every datagram that comes within `seconds`, unanswered."""
-        deadline = time.monotonic() + seconds
-        heard = []
-        while (left := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            with contextlib.suppress(TimeoutError):
-                heard.append(self._socket.recv(2048))
-        return heard
-
     def _take(self, datagram: bytes) -> None:
         if stun.is_stun(datagram):
             self._take_stun(datagram)
         elif 20 <= datagram[0] <= 63:
             self.heard_dtls.append(datagram)
-            self.send(self.dtls.receive(datagram))
+            if self.hears_dtls:
+                self.send(self.dtls.receive(datagram))
         elif datagram[1] not in PACKET_KINDS_OF_RTCP and self._receives is not None:
             self._take_frame(self._receives.unprotect(datagram))
 
@@ -291,6 +282,10 @@ class Peer:
 
     def send_frame(self, number: int, *, key: bool, fps: int) -> None:
         """One frame, in one packet."""
+        self.send([self.protected_frame(number, key=key, fps=fps)])
+
+    def protected_frame(self, number: int, *, key: bool, fps: int) -> bytes:
+        """The packet of one frame, ready to be sent."""
         assert self._sends is not None, "keys are installed"
         self._sequence = self._sequence + 1 & 0xFFFF
         self._timestamp = self._timestamp + 90_000 // fps & 0xFFFFFFFF
@@ -298,7 +293,7 @@ class Peer:
             "!BBHII", 0x80, 0x80 | VP8, self._sequence, self._timestamp, self.offer.ssrc
         )
         payload = (_KEY_FRAME if key else _INTER_FRAME) + _NUMBER.pack(self.name, number)
-        self.send([self._sends.protect(header + payload)])
+        return bytes(self._sends.protect(header + payload))
 
     def _take_frame(self, packet: bytes) -> None:
         _, _, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", packet)

@@ -156,7 +156,7 @@ def test_an_ice_restart_moves_the_leg_without_a_new_session(
     after = wait_for_frames(viewer, before["received"]["video"]["frames"] + 60)
     assert viewer.evaluate("globalThis.sealcast.resource") == resource
     leg = leg_of(node, after, stream=stream, role="delivery")
-    assert leg["path"]["remote"] == after["path"]["local"]["address"]
+    assert_seal_agrees(leg, after)
     assert after["localFingerprint"] == before["localFingerprint"], "the handshake was not repeated"
 
 
@@ -242,3 +242,53 @@ def test_a_token_typed_into_the_page_is_enough(node: Node, open_chromium: OpenCh
     viewer.page.fill("#token", node.token("watch", stream))
     viewer.page.press("#token", "Enter")
     wait_for_frames(viewer)
+
+
+def test_another_publisher_is_refused_and_disturbs_nobody(
+    node: Node, open_chromium: OpenChromium
+) -> None:
+    stream = "chromium/held"
+    first = publish(node, open_chromium, stream)
+    viewer = watch(node, open_chromium, stream)
+    before = wait_for_frames(viewer)
+    token = node.token("publish", stream)
+    refused = open_chromium(node, f"{node.url('publish', stream)}#token={token}")
+    refused.click("#start")
+    wait_for_value(
+        refused,
+        "document.querySelector('.failure-code')?.textContent",
+        what="another token is refused",
+    )
+    assert stats(first)["connectionState"] == "connected"
+    after = wait_for_frames(viewer, before["received"]["video"]["frames"] + 60)
+    assert after["localFingerprint"] == before["localFingerprint"], "the viewer's leg is the same"
+
+
+def test_the_same_publisher_takes_over_and_viewers_stay(
+    node: Node, open_chromium: OpenChromium
+) -> None:
+    stream = "chromium/takeover"
+    token = node.token("publish", stream)
+
+    def start() -> ChromiumTab:
+        tab = open_chromium(node, f"{node.url('publish', stream)}#token={token}")
+        tab.choose("#size", "640x360")
+        tab.choose("#codec", "VP8")
+        tab.click("#start")
+        return tab
+
+    first = start()
+    wait_until_sending(first)
+    viewer = watch(node, open_chromium, stream)
+    before = wait_for_frames(viewer)
+    second = start()
+    wait_until_sending(second)
+    old = wait_for_value(
+        first, "document.body.dataset.state === 'failed'", what="the first page has ended"
+    )
+    assert old
+    after = wait_for_frames(viewer, stats(viewer)["received"]["video"]["frames"] + 60)
+    assert after["localFingerprint"] == before["localFingerprint"], "the viewer's leg is the same"
+    assert after["received"]["video"]["frames"] > before["received"]["video"]["frames"] + 60
+    (ended,) = [leg for leg in node.legs(stream=stream, role="ingest") if leg["state"] != "live"]
+    assert ended["end"]["code"] == "STREAM.TAKEN_OVER"

@@ -18,6 +18,7 @@ from sealcast.testing.evidence import (
 from sealcast.testing.fixtures import OpenChromium, OpenFirefox, StartNode
 from sealcast.testing.network import Cable
 from sealcast.testing.node_process import Node
+from sealcast.testing.requirement import require
 from sealcast.testing.waiting import wait_for
 
 
@@ -105,7 +106,7 @@ def test_a_viewer_whose_address_changes_keeps_watching_without_a_new_session(
     after = wait_for_frames(viewer, before["received"]["video"]["frames"] + 60)
     assert viewer.evaluate("globalThis.sealcast.resource") == resource, "no new POST was needed"
     leg = leg_of(node, after, stream=stream, role="delivery")
-    assert leg["path"]["remote"] == after["path"]["local"]["address"]
+    assert_seal_agrees(leg, after)
 
 
 def _moved(tab: Tab, old: str) -> bool:
@@ -114,3 +115,24 @@ def _moved(tab: Tab, old: str) -> bool:
     return bool(address.rpartition(":")[0] != old.rpartition(":")[0]) and wait_for_value(
         tab, "document.body.dataset.state === 'live'", what="the page is live again"
     )
+
+
+def test_a_viewer_whose_network_blocks_udp_is_told_so(
+    two_hosts: Cable, start_node: StartNode, open_chromium: OpenChromium
+) -> None:
+    require("iptables")
+    node = start_node(host=two_hosts.near)
+    stream = "blocked/udp"
+    publisher = open_chromium(node, page(node, "publish", stream), two_hosts.near.prefix)
+    start_publishing(publisher, "VP8")
+    for tables in ("iptables", "ip6tables"):
+        two_hosts.far.run(tables, "-A", "OUTPUT", "-p", "udp", "-j", "DROP")
+    viewer = open_chromium(node, page(node, "watch", stream), two_hosts.far.prefix)
+    wait_for_value(
+        viewer, "!document.getElementById('failure').hidden", what="the failure", timeout_s=30
+    )
+    failed = [stage for stage in viewer.evaluate("sealcast.stages") if stage["state"] == "failed"]
+    assert [stage["name"] for stage in failed] == ["path"]
+    told = viewer.evaluate("document.querySelector('.failure-card').innerText")
+    assert "UDP" in told, told
+    assert stats(publisher)["connectionState"] == "connected", "nobody else is disturbed"

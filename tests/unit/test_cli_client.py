@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import secrets
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
+from tests.unit.transport_streams import transport_stream
 
 from sealcast.client.offer import AgreedTrack, agreed_tracks, build_offer
 from sealcast.client.saving import Saving
@@ -20,7 +22,6 @@ from sealcast.policy import Channel, Role, admit, load
 from sealcast.sdp import Fingerprint, IceCredentials, LocalTransport, read_offer
 from sealcast.streams import Track, TrackShape
 from sealcast.wire import CodecName
-from tests.unit.transport_streams import transport_stream
 
 CREDENTIALS = IceCredentials("viewerufrag", "v" * 24)
 DIGEST = ":".join(["AB"] * 32)
@@ -44,7 +45,7 @@ def answered(video: CodecName, profile: str | None = None) -> str:
         transport=LocalTransport(
             IceCredentials("nodeufrag", "n" * 24), Fingerprint("sha-256", DIGEST), ("127.0.0.1:9",)
         ),
-        entropy=lambda count: bytes(range(1, count + 1)),
+        entropy=secrets.token_bytes,
     )
     return answer.answer_sdp
 
@@ -87,7 +88,8 @@ def test_an_answer_that_sends_nothing_is_refused() -> None:
 def frames_of(seconds: float, *, burst_s: float) -> list[Frame]:
     """Frames as a tap gives them: random origins, and the first `burst_s` of picture at once."""
     frames = []
-    with av.open(io.BytesIO(transport_stream(seconds=seconds, audio="libopus"))) as container:
+    made = io.BytesIO(transport_stream(seconds=seconds, audio="libopus"))
+    with av.open(made, "r") as container:
         packets: Any = container.demux(video=0, audio=0)
         first: dict[str, float] = {}
         for packet in packets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ async def _serve(config: Config, file: ConfigFile) -> None:
     from sealcast.web.pages import routes
 
     to_standard_error()
+    take_all_descriptors()
     stopped = stop_signals()
     node = Node(config, more_routes=routes())
     await node.start()
@@ -37,6 +39,12 @@ async def _serve(config: Config, file: ConfigFile) -> None:
     finally:
         print("stopping", flush=True)
         await node.stop()
+
+
+def take_all_descriptors() -> None:
+    """As many open files as the system grants: the usual 1024 are fewer than a door admits."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def stop_signals() -> asyncio.Event:

@@ -31,7 +31,7 @@ from sealcast.legs import Ledger
 from sealcast.node import limits
 from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
-from sealcast.node.config import Config
+from sealcast.node.config import Config, Policy
 from sealcast.node.doors import INGEST_TS, ROLES, open_doors, usable
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
@@ -106,6 +106,7 @@ class Node:
         from sealcast._core import Front, MediaIdentity, Relay
 
         config, parts = self.config, self._parts
+        _name_exceptions(config)
         now = datetime.datetime.now(datetime.UTC)
         self.state = state = open_state_folder(config, now)
         server = state.server(config.node.names, now)
@@ -215,3 +216,13 @@ class Node:
             await asyncio.sleep(limits.SWEEP_S)
             with contextlib.suppress(Exception):
                 board.sweep()
+
+
+def _name_exceptions(config: Config) -> None:
+    """What the operator allowed beyond the standard is said aloud at each start."""
+    for role in Policy.__struct_fields__:
+        if getattr(config.policy, role) == "compatible":
+            _log.warning("weaker keying is admitted", role=role, policy="compatible")
+    for name, rule in config.streams.items():
+        if rule.public:
+            _log.warning("anybody may watch", stream=name)

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from sealcast.testing.waiting import wait_for
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
+    from playwright.sync_api import Browser, Page, Playwright, Request
 
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -78,15 +78,23 @@ def nss_database(folder: Path, authority: Path) -> None:
 
 
 class ChromiumTab:
-    """A page of Chromium. What the page logs as an error is kept in `errors`."""
+    """A page of Chromium. Exceptions and requests that failed are kept in `errors`."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("requestfailed", self._request_failed)
 
     def open(self, url: str) -> None:
+        """Opens a page of the node; its scripts have run when this returns."""
         self.page.goto(url)
+        assert self.errors == [], "\n".join(self.errors)
+
+    def _request_failed(self, request: Request) -> None:
+        # A request that the page itself gave up, as on leaving it, has not failed.
+        if request.failure != "net::ERR_ABORTED":
+            self.errors.append(f"{request.method} {request.url}: {request.failure}")
 
     def evaluate(self, expression: str) -> Any:
         return self.page.evaluate(f"async () => ({expression})")

@@ -47,6 +47,10 @@ class Host:
         """Runs ``ip`` inside, such as ``ip("addr", "add", …)``."""
         _run(("ip", "-n", self.name, *arguments))
 
+    def run(self, *command: str) -> None:
+        """Runs a program inside; its failure is ours."""
+        _run((*self.prefix, *command))
+
     def change_addresses(self, ipv4: IPv4Address, ipv6: IPv6Address, other: Host) -> None:
         """Takes the host's addresses and routes away and gives it these, as moving to another
         network does.

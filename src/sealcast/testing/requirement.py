@@ -106,6 +106,7 @@ REQUIREMENTS = {
         Requirement("aiortc", "PyPI's aiortc", _module("aiortc")),
         Requirement("aiohttp", "PyPI's aiohttp", _module("aiohttp")),
         Requirement("openssl", "Debian's openssl", _program("openssl")),
+        Requirement("iptables", "Debian's iptables", _program("iptables")),
         Requirement("namespaces", "root and Debian's iproute2", _namespaces),
     )
 }

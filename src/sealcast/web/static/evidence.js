@@ -30,7 +30,9 @@ export function fingerprintsOf(sdp) {
 
 /** Reads a peer connection's statistics into one object; absent facts are null, counters start at 0. */
 export async function readEvidence(peer) {
-  const report = await peer.getStats();
+  // Chromium keeps what its first report said of certificates: asked before the handshake, it would never show the node's.
+  const isSecured = peer.connectionState === 'connected' || dtlsStateOf(peer) === 'connected';
+  const report = isSecured ? await peer.getStats() : new Map();
   const all = [...report.values()];
   const transport = all.find((entry) => entry.type === 'transport') ?? null;
   const pair =
@@ -57,6 +59,10 @@ export async function readEvidence(peer) {
     localFingerprint: fingerprint(localCertificate) ?? fingerprintsOf(peer.localDescription?.sdp ?? '')[0] ?? null,
     identityProved: isNamed(peer.remoteDescription, remoteFingerprint),
     path: pair ? pathOf(report, pair) : null,
+    // Every path that was proved: of several good ones the two ends may rightly use different ones for a moment.
+    provedPaths: all
+      .filter((entry) => entry.type === 'candidate-pair' && entry.state === 'succeeded')
+      .map((entry) => pathOf(report, entry)),
     roundTripMs: pair?.currentRoundTripTime === undefined ? null : pair.currentRoundTripTime * 1000,
     availableOutgoingBitrate: pair?.availableOutgoingBitrate ?? null,
     received: direction(report, all, 'inbound-rtp'),

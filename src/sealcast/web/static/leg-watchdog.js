@@ -1,10 +1,14 @@
 // Watches one peer connection and says when its leg is in trouble or over.
 //
-// Does: tries an ICE restart when the path stops answering, and names the failure when that does not help. Does not:
-// join again or show anything; its caller does.
+// Does: gives path and handshake a deadline each (a browser may look for a path for minutes), tries an ICE restart when
+// the path stops answering, and names the failure. Does not: join again or show anything; its caller does.
 
 import { Problem } from './problem.js';
 
+// From the node's answer to the first path, and from there to the end of the handshake. Shorter than the node's own
+// deadlines, so that the page tells first.
+const PATH_MS = 15_000;
+const HANDSHAKE_MS = 15_000;
 // A browser calls a path disconnected after a few lost checks; a short dip heals by itself.
 const PATIENCE_MS = 2000;
 // The restart has this long before the leg is called lost.
@@ -16,11 +20,13 @@ export function guard(peer, session, { moving, settled, over }) {
   let isMoving = false;
   let ended = false;
   let timer = null;
+  let rising = null;
 
   const finish = (problem) => {
     if (ended) return;
     ended = true;
     clearTimeout(timer);
+    clearTimeout(rising);
     over(problem);
   };
 
@@ -36,6 +42,11 @@ export function guard(peer, session, { moving, settled, over }) {
     }
   };
 
+  const expect = (code, ms) => {
+    clearTimeout(rising);
+    rising = setTimeout(() => finish(Problem.local(code)), ms);
+  };
+
   const changed = () => {
     if (ended || peer.signalingState === 'closed') return;
     const ice = peer.iceConnectionState;
@@ -49,7 +60,9 @@ export function guard(peer, session, { moving, settled, over }) {
       timer = null;
       if (isMoving) settled();
       isMoving = false;
+      if (!wasConnected) expect('PAGE.HANDSHAKE_FAILED', HANDSHAKE_MS);
       wasConnected = true;
+      if (dtls === 'connected' || peer.connectionState === 'connected') clearTimeout(rising);
     } else if (!wasConnected && ice === 'failed') {
       finish(Problem.local('PAGE.PATH_FAILED'));
     } else if (wasConnected && ice === 'failed') {
@@ -66,10 +79,12 @@ export function guard(peer, session, { moving, settled, over }) {
   peer.addEventListener('signalingstatechange', () => {
     const transport = dtlsTransportOf(peer);
     if (transport) transport.onstatechange = changed;
+    if (peer.signalingState === 'stable' && !wasConnected) expect('PAGE.PATH_FAILED', PATH_MS);
   });
   return () => {
     ended = true;
     clearTimeout(timer);
+    clearTimeout(rising);
   };
 }
 

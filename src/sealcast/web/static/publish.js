@@ -151,10 +151,12 @@ async function explain(mine, problem) {
 
 function over(problem) {
   const shown = problem instanceof Problem ? problem : Problem.local('PAGE.BAD_ANSWER', String(problem));
+  // Back by itself only when the path or the node was lost. A leg that the node ended may have been taken over by the
+  // same person elsewhere: two pages that push one another out would never stop.
+  const again = shown.code === 'PAGE.PATH_LOST' || shown.code === 'PAGE.NODE_UNREACHABLE';
+  if (!again) shown.retryAfter = null;
   view.tracker.fail(shown);
   disconnect();
-  // A publisher is not pushed back by itself where another one holds the stream: only a lost path or node is retried.
-  const again = shown.retryAfter !== null && shown.status !== 409;
   if (!again) {
     source?.stop();
     source = null;
@@ -168,7 +170,7 @@ function over(problem) {
     showTokenField();
   }
   showState(again ? 'waiting' : 'failed');
-  failure.show(again ? shown : Object.assign(shown, { retryAfter: null }), () => void (source ? connect() : start()));
+  failure.show(shown, () => void (source ? connect() : start()));
 }
 
 function updated({ evidence, rates }) {
