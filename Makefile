@@ -29,20 +29,21 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 .PHONY: demo
-demo: $(VENV)/.demo native ## the main job with everything embedded (CHECK=1: without a person, 5 s, exit code)
+demo: machine $(VENV)/.demo $(VENV)/.linked native ## the main job with everything embedded (CHECK=1: without a person, 5 s, exit code)
 	@exec $(BIN)/python -m sealcast demo $(if $(CHECK),--check)
 
 .PHONY: test
-test: machine-tests $(VENV)/.test native packages browser-modules lint rust-test python-test ## every test, lint and type check
+test: machine-tests $(VENV)/.test $(VENV)/.linked native packages browser-modules lint rust-test python-test ## every test, lint and type check
 
 .PHONY: lint
-lint: $(VENV)/.test native ## format, lint, types, import contracts, stubs
+lint: $(VENV)/.test $(VENV)/.linked native ## format, lint, types, import contracts, stubs
 	@echo "==> lint: ruff, mypy, import contracts, stubs, rustfmt, clippy"
 	ruff format --check --quiet .
 	ruff check --quiet .
 	mypy
-	PYTHONPATH=src lint-imports --verbose 2>&1 | tail -n 25
-	PYTHONPATH=src python -m mypy.stubtest sealcast._core --ignore-disjoint-bases
+	MYPYPATH=benches mypy benches/*.py
+	lint-imports --verbose 2>&1 | tail -n 25
+	python -m mypy.stubtest sealcast._core --ignore-disjoint-bases
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 
@@ -52,14 +53,18 @@ rust-test: boringssl
 	cargo test --quiet --locked --workspace
 
 .PHONY: python-test
-python-test: $(VENV)/.test native browser-modules
+python-test: $(VENV)/.test $(VENV)/.linked native browser-modules
 	@echo "==> Python tests (unit, vectors, properties, attack, interop, browser)"
-	PYTHONPATH=src pytest
+	pytest
 
 .PHONY: bench
-bench: $(VENV)/.test native packages ## the figures of the README, each with its peer in the same run
+bench: $(VENV)/.test $(VENV)/.linked native packages ## the figures of the README, each with its peer in the same run
 	@cargo build --quiet --release --locked --examples -p sealcast-relay -p sealcast-tls
-	PYTHONPATH=src python benches/run.py
+	python benches/run.py
+
+.PHONY: docs
+docs: $(VENV)/.test $(VENV)/.linked ## renew the pages that are made from tables
+	$(BIN)/python -c 'from sealcast.codes import page; print(page(), end="")' > docs/codes.md
 
 .PHONY: test-interop
 test-interop: ## like test, with every peer installed and no test skipped
@@ -113,6 +118,14 @@ $(VENV)/.demo: requirements/demo.txt $(VENV)/.build
 	$(install)
 $(VENV)/.test: requirements/test.txt $(VENV)/.build
 	$(install)
+
+# The checkout itself is on the environment's path, and `sealcast` is a command in it.
+$(VENV)/.linked: $(VENV)/.made
+	site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	echo "$(abspath src)" > "$$site/sealcast-checkout.pth"
+	printf '#!%s\nfrom sealcast.cli import main\n\nmain()\n' "$(BIN)/python" > $(BIN)/sealcast
+	chmod +x $(BIN)/sealcast
+	touch $@
 
 boringssl: $(VENV)/.build
 	@tools/boringssl $(BORING_BSSL_PATH)

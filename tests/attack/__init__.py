@@ -8,6 +8,6 @@ arrive: see :mod:`attack.control`.
 Does not: repeat what the Rust crates prove with a fake clock and a lossy link
 (`crates/*/tests`): here is what an operator sees of it.
 
-The peer is our own, made of OpenSSL (pyOpenSSL) and libsrtp (pylibsrtp), because attacks need a hand
-on every packet, and because neither shares a line with the node's BoringSSL and SRTP.
+The peer is our own, made of OpenSSL (pyOpenSSL) and libsrtp (pylibsrtp), because attacks need a
+hand on every packet, and because neither shares a line with the node's BoringSSL and SRTP.
 """

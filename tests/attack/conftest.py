@@ -73,9 +73,7 @@ def secrets_seen() -> SecretsSeen:
 
 
 @pytest.fixture(scope="session")
-def attacked(
-    tmp_path_factory: pytest.TempPathFactory, secrets_seen: SecretsSeen
-) -> Iterator[Node]:
+def attacked(tmp_path_factory: pytest.TempPathFactory, secrets_seen: SecretsSeen) -> Iterator[Node]:
     """The node under attack. It ends with code 0, and what it says while it stops tells no
     secret either.
     """
@@ -104,9 +102,7 @@ def tokens(attacked: Node, secrets_seen: SecretsSeen) -> Tokens:
     """Issues as `sealcast token` does, without a process for each, and at any time of day."""
     issuer = TokenIssuer(TokenKey.load_or_create(attacked.state / TOKEN_KEY_FILE))
 
-    def issue(
-        verb: str, stream: str, *, lifetime_s: int = 600, began_s_ago: float = 0.0
-    ) -> str:
+    def issue(verb: str, stream: str, *, lifetime_s: int = 600, began_s_ago: float = 0.0) -> str:
         now = time.time() - began_s_ago
         token = issuer.issue(stream, Verb(verb), lifetime_s, now=now)
         return secrets_seen.add(f"a token to {verb}", token)
@@ -141,9 +137,7 @@ def join(attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen) -> Iterator[
     with ExitStack() as peers:
         made: list[Peer] = []
 
-        def new(
-            way: Way, stream: str, *, token: str | None = None, profiles: bytes = GCM
-        ) -> Peer:
+        def new(way: Way, stream: str, *, token: str | None = None, profiles: bytes = GCM) -> Peer:
             if token is None:
                 token = tokens("publish" if way == "whip" else "watch", stream)
             joined = peers.enter_context(peer(attacked, way, stream, token, profiles=profiles))
@@ -171,9 +165,7 @@ def vanished(attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen) -> Unfin
 
 
 @pytest.fixture(scope="session", autouse=True)
-def stalled(
-    attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen
-) -> Iterator[Unfinished]:
+def stalled(attacked: Node, tokens: Tokens, secrets_seen: SecretsSeen) -> Iterator[Unfinished]:
     """Sends a ClientHello and then answers checks only."""
     silent = Peer(attacked, "whip", "unfinished/stalled", tokens("publish", "unfinished/stalled"))
     silent.signal()
@@ -191,4 +183,3 @@ def _remember(secrets_seen: SecretsSeen, end: Peer) -> None:
     if end.session is not None:
         secrets_seen.add("an ICE password of the node", end.session.pwd)
         secrets_seen.add("the address of a session", end.session.path.rpartition("/")[2])
-

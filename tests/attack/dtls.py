@@ -110,9 +110,7 @@ class DtlsClient:
     def keys(self) -> tuple[bytes, bytes]:
         """Ours and the server's: master key and master salt, as libsrtp takes them."""
         key, salt = _LENGTHS[self.profile()]
-        material = self._connection.export_keying_material(
-            b"EXTRACTOR-dtls_srtp", 2 * (key + salt)
-        )
+        material = self._connection.export_keying_material(b"EXTRACTOR-dtls_srtp", 2 * (key + salt))
         salts = material[2 * key :]
         return material[:key] + salts[:salt], material[key : 2 * key] + salts[salt:]
 

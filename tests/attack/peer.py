@@ -309,9 +309,7 @@ class Peer:
 
 
 @contextmanager
-def peer(
-    node: Node, way: Way, stream: str, token: str, *, profiles: bytes = GCM
-) -> Iterator[Peer]:
+def peer(node: Node, way: Way, stream: str, token: str, *, profiles: bytes = GCM) -> Iterator[Peer]:
     """A peer that leaves when the test is over."""
     made = Peer(node, way, stream, token, profiles=profiles)
     try:

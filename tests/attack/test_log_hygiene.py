@@ -12,9 +12,7 @@ from .secrets_seen import SecretsSeen
 LONGEST_LINE = 1000
 
 
-def test_no_secret_of_the_run_stands_in_the_log(
-    attacked: Node, secrets_seen: SecretsSeen
-) -> None:
+def test_no_secret_of_the_run_stands_in_the_log(attacked: Node, secrets_seen: SecretsSeen) -> None:
     """Tokens, ICE passwords of both ends, addresses of sessions, private keys."""
     secrets_seen.add_keys_in(attacked.folder)
     assert len(secrets_seen) > 20, "the run had secrets"

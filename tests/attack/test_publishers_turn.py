@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 
 from sealcast.testing.node_process import Node
 from sealcast.testing.waiting import wait_for
@@ -10,7 +11,7 @@ from sealcast.testing.waiting import wait_for
 from .conftest import Join, Tokens
 from .control import FPS, running
 from .counters import ENDED_LEGS, REFUSALS, Counters
-from .exchange import post_offer
+from .exchange import TIMEOUT_S, post_offer, tls_context
 from .ledger import leg_from
 from .peer import Frame, Offer, Peer
 
@@ -37,14 +38,10 @@ def test_another_identity_does_not_get_a_stream_by_a_certificate_either(
     attacked: Node, counters: Counters
 ) -> None:
     """`encoder/control` maps to the stream, and a token holds it."""
-    import socket
-
-    from .exchange import tls_context
-
     context = tls_context(attacked, attacked.client("encoder/control"))
     with (
         counters.rise(REFUSALS, role="ingest", code="STREAM.TAKEN"),
-        socket.create_connection((attacked.address, attacked.ts_port), timeout=10) as plain,
+        socket.create_connection((attacked.address, attacked.ts_port), timeout=TIMEOUT_S) as plain,
         context.wrap_socket(plain, server_hostname=attacked.address) as connection,
     ):
         remote = "{}:{}".format(*connection.getsockname())

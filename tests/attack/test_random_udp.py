@@ -23,13 +23,19 @@ WAITING_BYTES = 64 * 1024
 proof of anything.
 """
 
+STRAYS = 10
+"""Last words of peers that left, which come from addresses that no leg knows any more."""
+
 # First bytes by RFC 7983 §7 and RFC 9443 §3, and what a stranger's datagram of that kind is dropped
 # as. STUN is malformed, the rest comes from an address that no leg knows.
 KINDS = {
     "STUN": (range(4), {"ICE.MALFORMED"}),
     "DTLS": (range(20, 64), {"RELAY.UNKNOWN_SOURCE"}),
     "media": (range(128, 192), {"RELAY.UNKNOWN_SOURCE"}),
-    "another protocol": ([*range(16, 20), *range(64, 128), *range(192, 256)], {"PACKET.UNKNOWN_KIND"}),
+    "another protocol": (
+        [*range(16, 20), *range(64, 128), *range(192, 256)],
+        {"PACKET.UNKNOWN_KIND"},
+    ),
 }
 
 
@@ -50,6 +56,11 @@ class MediaSocket:
         return next(row for row in rows if row[1].endswith(self._end))
 
 
+def lines_of(node: Node) -> int:
+    """Lines in its log, without those of the legs that end beside all tests."""
+    return sum("unfinished/" not in line for line in node.output().splitlines())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_of_random_datagrams_is_counted_and_changes_nothing(
     attacked: Node, control: Control, counters: Counters, kind: str
@@ -60,7 +71,7 @@ def test_a_flood_of_random_datagrams_is_counted_and_changes_nothing(
     lost_by_kernel = socket.dropped()
     legs = len(attacked.legs())
     before = counters.by_code(DROPPED_PACKETS)
-    log = len(attacked.output())
+    lines = lines_of(attacked)
 
     def noise() -> bytes:
         return bytes([dice.choice(list(first_bytes))]) + dice.randbytes(dice.randrange(1, 1200))
@@ -78,14 +89,20 @@ def test_a_flood_of_random_datagrams_is_counted_and_changes_nothing(
 
     def risen() -> dict[str, int]:
         now = counters.by_code(DROPPED_PACKETS)
-        return {code: now[code] - before.get(code, 0) for code in now if now[code] != before.get(code, 0)}
+        return {
+            code: now[code] - before.get(code, 0)
+            for code in now
+            if now[code] != before.get(code, 0)
+        }
 
     rise = wait_for(
         lambda: found if sum((found := risen()).values()) >= FLOOD else None,
         what=f"{FLOOD} dropped datagrams are counted",
         explain=risen,
     )
-    assert sum(rise.values()) == FLOOD
-    assert set(rise) == codes <= set(CODES)
+    assert codes <= set(CODES)
+    strays = sum(rise.values()) - FLOOD
+    assert 0 <= strays <= STRAYS, rise
+    assert sum(rise[code] for code in codes) >= FLOOD
     assert len(attacked.legs()) == legs, "no leg comes of it"
-    assert len(attacked.output()) == log, "and no line in the log"
+    assert lines_of(attacked) == lines, "and no line in the log"

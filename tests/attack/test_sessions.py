@@ -90,9 +90,7 @@ def test_after_an_ice_restart_the_old_tag_is_stale(viewer: Peer, counters: Count
         late.problem(412, "HTTP.PRECONDITION_FAILED")
 
 
-def test_candidates_of_another_ice_generation_are_refused(
-    viewer: Peer, counters: Counters
-) -> None:
+def test_candidates_of_another_ice_generation_are_refused(viewer: Peer, counters: Counters) -> None:
     with counters.rise(REFUSALS, role=ROLE, code="HTTP.PRECONDITION_FAILED"):
         answer = patch(viewer, trickle(viewer, ufrag="foreign0"), if_match=viewer.known.etag)
         answer.problem(412, "HTTP.PRECONDITION_FAILED")
@@ -103,9 +101,7 @@ def test_an_update_of_another_type_is_refused(
     viewer: Peer, counters: Counters, media_type: str
 ) -> None:
     with counters.rise(REFUSALS, role=ROLE, code="HTTP.WRONG_TYPE"):
-        answer = patch(
-            viewer, trickle(viewer), if_match=viewer.known.etag, media_type=media_type
-        )
+        answer = patch(viewer, trickle(viewer), if_match=viewer.known.etag, media_type=media_type)
         assert FRAGMENT in answer.problem(415, "HTTP.WRONG_TYPE")["detail"]
 
 

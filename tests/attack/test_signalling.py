@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -154,8 +155,6 @@ def test_an_offer_is_refused_that_has(
 
 
 def _code_of(body: bytes) -> str:
-    import json
-
     return str(json.loads(body)["code"])
 
 
@@ -203,11 +202,23 @@ def test_a_body_of_another_type_is_refused(
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_an_endpoint_takes_posts_only(
-    attacked: Node, tokens: Tokens, method: str
+    attacked: Node, tokens: Tokens, counters: Counters, method: str
 ) -> None:
-    answer = ask(attacked, method, "/whip/control", token=tokens("publish", "control"))
-    answer.problem(405, "HTTP.METHOD_NOT_ALLOWED")
+    with counters.rise(REFUSALS, role="ingest", code="HTTP.METHOD_NOT_ALLOWED"):
+        answer = ask(attacked, method, "/whip/control", token=tokens("publish", "control"))
+        answer.problem(405, "HTTP.METHOD_NOT_ALLOWED")
     assert answer.headers["allow"] == "POST, OPTIONS"
+
+
+def test_a_viewer_of_nothing_is_told_when_to_ask_again(
+    attacked: Node, tokens: Tokens, counters: Counters, fingerprint: str
+) -> None:
+    with counters.rise(REFUSALS, role="delivery", code="STREAM.ABSENT"):
+        token = tokens("watch", "absent")
+        answer = post_offer(attacked, "/whep/absent", token, Offer("whep", fingerprint).text)
+        answer.problem(409, "STREAM.ABSENT")
+    assert int(answer.headers["retry-after"]) > 0
+    assert attacked.legs(stream="absent") == [], "whoever asks again and again fills no ledger"
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a//b", "%00", "x" * 300, "spa%20ce", ".x"])

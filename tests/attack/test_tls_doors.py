@@ -162,6 +162,24 @@ def test_tls_1_1_is_refused_by_its_version(attacked: Node, counters: Counters, d
     assert_failed(leg_from(attacked, remote), code, says="TLS 1.1")
 
 
+@pytest.mark.parametrize("door", EVERY_DOOR)
+@pytest.mark.parametrize("sent", ["nothing", "half a ClientHello"])
+def test_a_client_that_vanishes_in_the_handshake_is_named(
+    attacked: Node, counters: Counters, door: str, sent: str
+) -> None:
+    code = "TLS.PEER_CLOSED"
+    hello = client_hello_1_1()
+    address = (attacked.address, port_of(attacked, door))
+    # Others leave the secure door as well: those who read the counters.
+    with counters.rise(ENDED_CONNECTIONS, at_least=True, door=door, code=code):
+        with socket.create_connection(address, timeout=TIMEOUT_S) as plain:
+            remote = name_of(plain)
+            plain.sendall(hello[: len(hello) // 2] if sent != "nothing" else b"")
+        leg = leg_from(attacked, remote)
+    says = "before it sent anything" if sent == "nothing" else "in the middle of its ClientHello"
+    assert_failed(leg, code, says=says)
+
+
 @pytest.mark.parametrize(
     ("door", "line"),
     [

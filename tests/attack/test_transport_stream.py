@@ -7,7 +7,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import av
@@ -55,10 +55,8 @@ def encoder(node: Node, name: str) -> Iterator[tuple[ssl.SSLSocket, str]]:
 
 def send(connection: ssl.SSLSocket, data: bytes) -> None:
     """All of it, unless the node hangs up meanwhile: then it has said what it thinks of it."""
-    try:
+    with suppress(ssl.SSLError, ConnectionError):
         connection.sendall(data)
-    except (ssl.SSLError, ConnectionError):
-        pass
 
 
 GARBAGE = {
@@ -85,9 +83,7 @@ def test_garbage_from_a_proved_encoder_ends_its_leg_with_the_evidence(
     assert leg["stream"] == "garbage"
 
 
-def test_a_transport_stream_without_a_programme_says_so(
-    attacked: Node, counters: Counters
-) -> None:
+def test_a_transport_stream_without_a_programme_says_so(attacked: Node, counters: Counters) -> None:
     null_packets = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 2000
     with (
         counters.rise(ENDED_LEGS, role="ingest", code="TS.NO_VIDEO"),
@@ -111,9 +107,7 @@ def test_half_a_transport_stream_is_called_truncated(
         encoder(attacked, f"encoder/{name}") as (connection, remote),
     ):
         send(connection, half)
-        wait_for(
-            lambda: attacked.legs(stream=name, state="live"), what="the first half is live"
-        )
+        wait_for(lambda: attacked.legs(stream=name, state="live"), what="the first half is live")
         if goodbye == "a proper end":
             connection.unwrap()
         elif goodbye == "a reset":
@@ -126,9 +120,7 @@ def test_half_a_transport_stream_is_called_truncated(
     assert_failed(leg, code, says="77 of 188")
 
 
-def test_the_stream_is_free_again_after_garbage(
-    attacked: Node, transport_stream: bytes
-) -> None:
+def test_the_stream_is_free_again_after_garbage(attacked: Node, transport_stream: bytes) -> None:
     name = "encoder/second-try"
     with encoder(attacked, name) as (connection, remote):
         send(connection, GARBAGE["random bytes"])

@@ -86,6 +86,7 @@ def test_what_chromium_publishes_chromium_watches(
     sent = stats(publisher)
     assert seen["received"]["video"]["codec"] == codec
     for evidence, role in ((seen, "delivery"), (sent, "ingest")):
+        assert evidence["identityProved"] is True
         assert_dtls_1_3_and_aead(evidence)
         leg = leg_of(node, evidence, stream=stream, role=role)
         assert_seal_agrees(leg, evidence)

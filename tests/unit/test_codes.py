@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sealcast.codes import CODES, lookup, problem
+from sealcast.codes import CODES, lookup, page, problem
 from sealcast.errors import Bug, LocalError, RemoteError, SealcastError
 from sealcast.legs import Stage
 
@@ -70,3 +70,8 @@ def test_an_error_reads_as_what_why_and_what_next(kind: type[SealcastError]) -> 
     assert str(error) == f"SDP.NO_ICE: {row.sentence} a=ice-pwd is missing. {row.remedy}"
     assert error.http_status == 400
     assert error.problem()["detail"] == "a=ice-pwd is missing."
+
+
+def test_the_page_of_codes_is_the_table_of_today() -> None:
+    made = Path(__file__).parents[2] / "docs" / "codes.md"
+    assert made.read_text() == page(), "run: make docs"

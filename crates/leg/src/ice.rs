@@ -11,6 +11,8 @@
 //!   and draws it from a generator that a peer could work out from a few of them, so the generator
 //!   is seeded anew from BoringSSL's before every check. Together they keep an authenticated peer
 //!   from answering in the name of a victim and so aiming our media at it.
+//! - **Bare answers.** A response without XOR-MAPPED-ADDRESS, which ffmpeg sends and `is` refuses,
+//!   is completed before the agent sees it: see [`bare_response`].
 //! - **Restart without a gap.** A restart in `is` forgets every pair. Here it makes a second
 //!   agent; the old one keeps answering, checking and carrying the path until the new one has a
 //!   path of its own, and [`LINGER`] longer for what is under way (RFC 8445 §9).
@@ -23,9 +25,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use is::stun::{StunMessage, StunPacket};
+use is::stun::{StunMessage, StunPacket, TransId};
 use is::{Candidate, IceAgent, IceAgentEvent, IceConnectionState, IceCreds, Protocol};
 
+use crate::bare_response;
 use crate::codes;
 use crate::config::{IceCredentials, LegConfig, LegError, Side};
 use crate::event::Path;
@@ -99,6 +102,8 @@ struct Previous {
 /// A check that was sent and not answered.
 struct Outstanding {
     transaction: [u8; 12],
+    /// The same in the words of `is`, which does not make one from bytes.
+    id: TransId,
     path: Path,
     sent: Instant,
 }
@@ -144,6 +149,13 @@ impl Ice {
         path: Path,
         datagram: &[u8],
     ) -> Result<(), &'static str> {
+        let completed;
+        let datagram = if bare_response::is_bare(datagram) {
+            completed = self.complete(path, datagram)?;
+            &completed
+        } else {
+            datagram
+        };
         let message = StunMessage::parse(datagram).map_err(|_| codes::ICE_MALFORMED)?;
         if message.is_binding_request() {
             self.receive_request(now, path, message)
@@ -185,6 +197,23 @@ impl Ice {
         }
         self.drain(now);
         Ok(())
+    }
+
+    /// What a peer should have answered that answered one of our checks with a bare response.
+    fn complete(&self, path: Path, bare: &[u8]) -> Result<Vec<u8>, &'static str> {
+        let transaction = transaction_of(bare).ok_or(codes::ICE_MALFORMED)?;
+        let (generation, asked) = self
+            .generations()
+            .find_map(|generation| {
+                let place = generation.asked(transaction, path)?;
+                Some((generation, generation.outstanding.get(place)?))
+            })
+            .ok_or(codes::ICE_UNEXPECTED_RESPONSE)?;
+        let remote = generation
+            .agent
+            .remote_credentials()
+            .ok_or(codes::ICE_BAD_INTEGRITY)?;
+        bare_response::complete(bare, asked.id, &remote.pass, asked.path.local)
     }
 
     fn receive_response(
@@ -487,17 +516,11 @@ impl Generation {
                 remote: transmit.destination,
             };
             let datagram = Vec::from(transmit.contents);
-            if is_binding_request(&datagram) {
-                if let Some(transaction) = transaction_of(&datagram) {
-                    if self.outstanding.len() == MAX_OUTSTANDING {
-                        self.outstanding.pop_front();
-                    }
-                    self.outstanding.push_back(Outstanding {
-                        transaction,
-                        path,
-                        sent: now,
-                    });
+            if let Some(asked) = Outstanding::of(&datagram, path, now) {
+                if self.outstanding.len() == MAX_OUTSTANDING {
+                    self.outstanding.pop_front();
                 }
+                self.outstanding.push_back(asked);
             }
             outputs.push_back(IceOutput::Transmit { path, datagram });
         }
@@ -526,16 +549,25 @@ impl Generation {
     }
 }
 
+impl Outstanding {
+    /// What is remembered of a message that leaves, if it is a check.
+    fn of(datagram: &[u8], path: Path, sent: Instant) -> Option<Self> {
+        let message = StunMessage::parse(datagram).ok()?;
+        message.is_binding_request().then_some(())?;
+        Some(Self {
+            transaction: transaction_of(datagram)?,
+            id: message.trans_id(),
+            path,
+            sent,
+        })
+    }
+}
+
 fn credentials(credentials: &IceCredentials) -> IceCreds {
     IceCreds {
         ufrag: credentials.ufrag.clone(),
         pass: credentials.pwd.clone(),
     }
-}
-
-/// RFC 8489 §5: a Binding request has the type 0x0001.
-fn is_binding_request(datagram: &[u8]) -> bool {
-    datagram.starts_with(&[0x00, 0x01])
 }
 
 /// RFC 8489 §5: twelve bytes after the type, the length and the magic cookie.

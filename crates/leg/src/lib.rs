@@ -14,6 +14,7 @@
 //!
 //! **Specifications.** RFC 8445 and RFC 8838 (ICE), RFC 7675 (consent), RFC 7983 and RFC 9443
 //! (first byte), RFC 5761 (RTP and RTCP on one port), RFC 5763 and RFC 5764 (DTLS-SRTP), RFC 8842.
+//! One deviation, from RFC 8489 §6.3.3, for ffmpeg's sake: `bare_response.rs`.
 //!
 //! **What the caller must still do.** Tell the true local address of every datagram (IP_PKTINFO,
 //! v4-mapped addresses normalised): a check to an address that is not one of
@@ -27,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bare_response;
 mod codes;
 mod config;
 mod demux;

@@ -16,14 +16,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sealcast.errors import RemoteError
+from sealcast.identity import Verb
 from sealcast.node import limits
 from sealcast.node.api.access import Access
 from sealcast.node.api.body import read_body
 from sealcast.node.api.cors import Cors
 from sealcast.node.api.problem import on_bug
+from sealcast.node.api.refusals import counted
 from sealcast.node.measure import Measure
 from sealcast.node.sessions import MediaSession, Sessions
 from sealcast.node.switchboard import Switchboard
+from sealcast.policy import Role
 from sealcast.sdp.fragment import FRAGMENT_TYPE
 
 SDP_TYPE: Final = "application/sdp"
@@ -31,6 +34,7 @@ _ENDPOINT_METHODS: Final = "POST, OPTIONS"
 _SESSION_METHODS: Final = "PATCH, DELETE, OPTIONS"
 _LEG_METHODS: Final = "GET, HEAD, OPTIONS"
 _EVERY_METHOD: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_ROLES: Final = {Verb.PUBLISH: Role.INGEST, Verb.WATCH: Role.DELIVERY}
 
 
 class MediaApi:
@@ -59,17 +63,34 @@ class MediaApi:
         post = {"accept-post": SDP_TYPE}
         patch = {"accept-patch": FRAGMENT_TYPE}
         return [
-            self._route("/whip/{stream:path}", _ENDPOINT_METHODS, post, POST=self._whip),
-            self._route("/whep/{stream:path}", _ENDPOINT_METHODS, post, POST=self._whep),
             self._route(
-                "/sessions/{id}", _SESSION_METHODS, patch, PATCH=self._patch, DELETE=self._delete
+                "/whip/{stream:path}", Role.INGEST, _ENDPOINT_METHODS, post, POST=self._whip
             ),
-            self._route("/sessions/{id}/leg", _LEG_METHODS, {}, GET=self._leg, HEAD=self._leg),
+            self._route(
+                "/whep/{stream:path}", Role.DELIVERY, _ENDPOINT_METHODS, post, POST=self._whep
+            ),
+            self._route(
+                "/sessions/{id}",
+                Role.SIGNALLING,
+                _SESSION_METHODS,
+                patch,
+                PATCH=self._patch,
+                DELETE=self._delete,
+            ),
+            self._route(
+                "/sessions/{id}/leg",
+                Role.SIGNALLING,
+                _LEG_METHODS,
+                {},
+                GET=self._leg,
+                HEAD=self._leg,
+            ),
         ]
 
     def _route(
         self,
         path: str,
+        role: Role,
         methods: str,
         accepts: dict[str, str],
         **handlers: Callable[[Request], Awaitable[Response]],
@@ -81,10 +102,12 @@ class MediaApi:
                 elif request.method not in handlers:
                     # RFC 9725 §4.2 reserves GET, HEAD and PUT on an endpoint.
                     refusal = RemoteError("HTTP.METHOD_NOT_ALLOWED", f"It takes {methods}.")
+                    self._board.refused[role.value, refusal.code] += 1
                     response = await on_bug(request, refusal)
                     response.headers["allow"] = methods
                 else:
-                    self._cors.check(request)
+                    with counted(self._board, role):
+                        self._cors.check(request)
                     response = await handlers[request.method](request)
             except Exception as error:
                 # Answered here and not further out, so that a page of a named origin can read why.
@@ -99,14 +122,16 @@ class MediaApi:
 
     async def _whip(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        caller = self._access.publisher(request, stream)
-        body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
+        with counted(self._board, Role.INGEST):
+            caller = self._access.publisher(request, stream)
+            body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
         return self._created(self._sessions.publish(stream, body, caller))
 
     async def _whep(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        caller = self._access.viewer(request, stream)
-        body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
+        with counted(self._board, Role.DELIVERY):
+            caller = self._access.viewer(request, stream)
+            body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
         return self._created(await self._sessions.watch(stream, body, caller))
 
     def _created(self, session: MediaSession) -> Response:
@@ -126,10 +151,11 @@ class MediaApi:
 
     async def _patch(self, request: Request) -> Response:
         session = self._held(request)
-        body = await read_body(request, FRAGMENT_TYPE, limits.FRAGMENT_BYTES)
-        # The session may have ended while the body came.
-        session = self._sessions.get(session.id)
-        restarted = self._sessions.patch(session, body, request.headers.get("if-match"))
+        with counted(self._board, _ROLES[session.verb]):
+            body = await read_body(request, FRAGMENT_TYPE, limits.FRAGMENT_BYTES)
+            # The session may have ended while the body came.
+            session = self._sessions.get(session.id)
+            restarted = self._sessions.patch(session, body, request.headers.get("if-match"))
         if restarted is None:
             return Response(status_code=204, headers={"etag": session.etag})
         return Response(
@@ -152,6 +178,8 @@ class MediaApi:
         return JSONResponse(leg.to_json(), headers={"cache-control": "no-store"})
 
     def _held(self, request: Request) -> MediaSession:
-        session = self._sessions.get(request.path_params["id"])
-        self._access.holder(request, session)
+        with counted(self._board, Role.SIGNALLING):
+            session = self._sessions.get(request.path_params["id"])
+        with counted(self._board, _ROLES[session.verb]):
+            self._access.holder(request, session)
         return session

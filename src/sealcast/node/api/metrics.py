@@ -71,7 +71,11 @@ class Metrics:
         yield living
         for name, described, numbers in (
             ("sealcast_legs_ended", "Legs that are over, by role and code.", self._board.ended),
-            ("sealcast_refusals", "Refused legs, by role and code.", self._board.refused),
+            (
+                "sealcast_refusals",
+                "Refused legs and requests, by role and code.",
+                self._board.refused,
+            ),
         ):
             family = CounterMetricFamily(name, described, labels=["role", "code"])
             for key, number in numbers.items():
