@@ -1146,13 +1146,13 @@ def problem(code: str, detail: str = "", instance: str | None = None) -> dict[st
 
 
 def page() -> str:
-    """`docs/codes.md`: the whole table for readers, a section a code, so that each has an anchor."""
+    """The page `docs/codes.md`: the whole table, a section a code, so that each has an anchor."""
     lines = [
         "# Codes",
         "",
-        "Everything that can go wrong, or be worth a remark, by stage. The same string stands in the",
-        "exception, the metric, the ledger and the problem document. Made from `sealcast.codes` by",
-        "`make docs`; a test compares the two.",
+        "Everything that can go wrong, or be worth a remark, by stage. The same string stands in",
+        "the exception, the metric, the ledger and the problem document. Made from",
+        "`sealcast.codes` by `make docs`; a test compares the two.",
     ]
     stages = dict.fromkeys(row.stage for row in CODES.values())
     for stage in stages:
@@ -1162,4 +1162,3 @@ def page() -> str:
                 answered = f" (HTTP {row.http_status})" if row.http_status != 500 else ""
                 lines += ["", f"### {row.code}", "", f"{row.sentence}{answered} {row.remedy}"]
     return "\n".join(lines) + "\n"
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import secrets
 import socket
 import stat
@@ -97,7 +96,7 @@ def private_socket(node: Node) -> Path:
         for folder in Path("/proc").glob("[0-9]*")
         if f"serve\0--config\0{node.config}\0".encode() in _read(folder / "cmdline")
     ]
-    own = {os.readlink(link) for link in (process / "fd").iterdir()}
+    own = {str(link.readlink()) for link in (process / "fd").iterdir()}
     rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
     paths = {Path(row[7]) for row in rows if len(row) > 7 and f"socket:[{row[6]}]" in own}
     (found,) = [path for path in paths if path.name == "app"]
