@@ -89,6 +89,7 @@ def test_a_transport_stream_without_a_programme_says_so(attacked: Node, counters
         counters.rise(ENDED_LEGS, role="ingest", code="TS.NO_VIDEO"),
         encoder(attacked, "encoder/empty") as (connection, remote),
     ):
+        wait_for(lambda: attacked.legs(stream="empty"), what="the encoder is listed")
         send(connection, null_packets)
         connection.unwrap()
         leg = leg_from(attacked, remote)

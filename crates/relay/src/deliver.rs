@@ -4,7 +4,6 @@
 //! Sound goes first and is never paced. A slot's cursor moves only when there is room for the
 //! packet, so a congested socket delays media and loses none. Nothing here allocates.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use sealcast_leg::{Leg, Path};
@@ -17,8 +16,9 @@ use crate::limits;
 use crate::ports::Ports;
 use crate::rtcp::{CompoundWriter, LostSequences, SenderReportFields};
 use crate::slot::{Retransmission, Slot, Step, StreamStart};
-use crate::spec::{Kind, TrackId};
+use crate::spec::Kind;
 use crate::track::Track;
+use crate::tracks::Tracks;
 
 /// Room for SRTCP's index and tag behind a compound (RFC 3711 §3.4, RFC 7714 §9): 4 + 16 bytes.
 const RTCP_OVERHEAD: usize = 24;
@@ -81,7 +81,7 @@ fn stream_start() -> StreamStart {
 /// came.
 pub(crate) fn deliver(
     entry: &mut Entry,
-    tracks: &mut HashMap<TrackId, Track>,
+    tracks: &mut Tracks,
     ports: &mut Ports,
     clock: &NodeClock,
     now: Instant,
@@ -109,7 +109,7 @@ pub(crate) fn deliver(
     };
     let mut again = None;
     for Outgoing { spec, slot } in outgoing {
-        let Some(track) = tracks.get_mut(&spec.track) else {
+        let Some(track) = tracks.get_mut(spec.track) else {
             continue;
         };
         let slot = slot.get_or_insert_with(|| begin_slot(spec, track, now));
@@ -227,7 +227,7 @@ fn send_report(
 /// Answers a NACK (RFC 4585 §6.2.1) with retransmissions (RFC 4588), where they were agreed on.
 pub(crate) fn retransmit(
     entry: &mut Entry,
-    tracks: &HashMap<TrackId, Track>,
+    tracks: &Tracks,
     ports: &mut Ports,
     media_ssrc: u32,
     lost: LostSequences<'_>,
@@ -261,7 +261,7 @@ pub(crate) fn retransmit(
     let Some(slot) = slot else {
         return;
     };
-    let Some(track) = tracks.get(&slot.spec().track) else {
+    let Some(track) = tracks.get(slot.spec().track) else {
         return;
     };
     let is_agreed = slot.spec().nack && slot.spec().rtx_ssrc.is_some();

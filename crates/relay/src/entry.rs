@@ -18,7 +18,7 @@ use crate::event::{Event, SealReport};
 use crate::incoming::Incomings;
 use crate::ports::Ports;
 use crate::slot::Slot;
-use crate::spec::{DtlsSetup, Kind, LegId, LegSide, LegSpec, SendSpec};
+use crate::spec::{DtlsSetup, Kind, LegId, LegSide, LegSpec, ReceiveSpec, SendSpec, TrackId};
 
 /// Datagrams and bytes.
 #[derive(Copy, Clone, Debug, Default)]
@@ -49,6 +49,8 @@ pub(crate) struct Entry {
     pub started: Instant,
     /// When `leg` wants to be ticked.
     pub deadline: Option<Instant>,
+    /// When its slots want to send: news, the pacer, a report.
+    pub media_due: Option<Instant>,
     /// Where media goes, and the socket it leaves from.
     pub path: Option<(Path, usize)>,
     pub incoming: Option<Incomings>,
@@ -98,6 +100,7 @@ impl Entry {
             leg,
             started: now,
             deadline: Some(now),
+            media_due: None,
             path: None,
             incoming,
             outgoing,
@@ -117,6 +120,29 @@ impl Entry {
     pub fn can_send(&self, ports: &Ports) -> bool {
         let has_way = self.path.is_some_and(|(_, port)| !ports.is_congested(port));
         has_way && self.leg.is_secured()
+    }
+
+    /// When it wants attention next, for whatever reason.
+    pub fn due(&self, ports: &Ports) -> Option<Instant> {
+        let owed = self.incoming.as_ref().filter(|_| self.can_send(ports));
+        let feedback = owed.map(|incoming| incoming.reception.deadline());
+        [self.deadline, self.media_due, feedback]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The tracks that it feeds.
+    pub fn tracks_fed(&self) -> impl Iterator<Item = (TrackId, &ReceiveSpec)> {
+        self.incoming
+            .iter()
+            .flat_map(|incoming| &incoming.sections)
+            .map(|section| (section.spec.track, &section.spec))
+    }
+
+    /// The tracks that it takes.
+    pub fn tracks_taken(&self) -> impl Iterator<Item = TrackId> + '_ {
+        self.outgoing.iter().map(|outgoing| outgoing.spec.track)
     }
 
     /// The caller's event for one of the leg's; none for those that are the shard's own business.

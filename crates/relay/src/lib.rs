@@ -35,6 +35,8 @@ pub mod rtcp;
 pub mod rtp;
 pub mod udp;
 
+mod agenda;
+mod audience;
 pub mod clock;
 pub mod codes;
 pub mod command;
@@ -63,6 +65,7 @@ pub mod source;
 pub mod spec;
 pub mod tap;
 pub mod track;
+mod tracks;
 mod wake;
 
 pub use codes::ALL as CODES;

@@ -20,6 +20,8 @@ pub const PAYLOAD_TARGET: usize = 1160;
 pub const PACKET_ROOM: usize = 1500;
 /// Bytes that may wait for one socket's next system call: three hundred full packets.
 pub const OUT_BATCH: usize = 300 * PACKET_ROOM;
+/// What is left of it for reports, checks and handshakes when media has filled the rest.
+pub const CONTROL_ROOM: usize = 40 * PACKET_ROOM;
 /// Packets that one viewer gets in one turn of the loop before the next viewer has its turn.
 pub const BATCH_PACKETS: usize = 64;
 /// Key frames that a track remembers.
@@ -69,13 +71,23 @@ pub const DTLS_QUEUE: usize = 1_024;
 /// DTLS datagrams of one leg that may wait: a handshake flight with a post-quantum share and a
 /// chain.
 pub const DTLS_QUEUE_PER_LEG: u16 = 24;
-/// Time per turn of the loop that DTLS may take from media.
+/// DTLS datagrams worked in one turn of the loop, at most; how much media waits for them.
+pub const DTLS_PER_TURN: usize = 8;
+/// Time per turn of the loop that DTLS may take from media: no datagram is begun after it.
 pub const DTLS_TIME_PER_TURN: Duration = Duration::from_micros(500);
 /// Receive batches worked per socket in one turn of the loop, so that a flood cannot starve the
 /// senders.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 8;
 /// Socket buffers that are asked for; a smaller grant is reported as a warning at start.
 pub const SOCKET_BUFFER: usize = 4 << 20;
+
+/// A packet that does not end its frame waits this long for the others before viewers get it.
+pub const HOLD: Duration = Duration::from_millis(1);
+/// A run of this many packets of one frame does not wait for the others.
+pub const HELD_PACKETS: u64 = 32;
+/// After media came, the loop looks for more only after this time: packets that come one by one
+/// are worked together.
+pub const GATHER: Duration = Duration::from_micros(250);
 
 /// Pacing: the burst that a viewer's fresh media may make.
 pub const PACING_BURST: Duration = Duration::from_millis(5);

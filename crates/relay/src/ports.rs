@@ -99,7 +99,22 @@ impl Ports {
         self.list[port].congested
     }
 
-    /// Room for a packet of up to `len` bytes, after sending what is there if need be.
+    /// Room for a media packet of up to `len` bytes, after sending what is there if need be. Media
+    /// leaves [`limits::CONTROL_ROOM`] to reports, checks and handshakes: it can wait in its
+    /// history, they cannot.
+    pub fn reserve_media(&mut self, port: usize, len: usize) -> Option<&mut [u8]> {
+        let needed = len + limits::CONTROL_ROOM;
+        if self.list[port].out.room() < needed {
+            self.flush(port);
+        }
+        let out = &mut self.list[port].out;
+        if out.room() < needed {
+            return None;
+        }
+        out.reserve(len)
+    }
+
+    /// Room for any other packet of up to `len` bytes, likewise.
     pub fn reserve(&mut self, port: usize, len: usize) -> Option<&mut [u8]> {
         if self.list[port].out.reserve(len).is_none() {
             self.flush(port);
@@ -137,6 +152,18 @@ impl Ports {
         if !port.out.is_empty() {
             port.congested = port.socket.send(&mut port.out).unsent > 0;
         }
+    }
+
+    /// Tries again where the kernel had no room. True if a port has come free by it.
+    pub fn retry_congested(&mut self) -> bool {
+        let mut came_free = false;
+        for port in 0..self.list.len() {
+            if self.list[port].congested {
+                self.flush(port);
+                came_free |= !self.list[port].congested;
+            }
+        }
+        came_free
     }
 
     /// Gives the kernel everything that waits.

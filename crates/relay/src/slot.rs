@@ -148,11 +148,11 @@ impl Slot {
         matches!(self.phase, Phase::Waiting { .. })
     }
 
-    /// Whether the history holds something that this slot has not looked at.
+    /// Whether the track has released something that this slot has not looked at.
     pub fn has_news(&self, track: &Track) -> bool {
         match self.phase {
-            Phase::Waiting { since } => track.history().next() > since,
-            Phase::Walking { cursor, .. } => track.history().next() > cursor,
+            Phase::Waiting { since } => track.released() > since,
+            Phase::Walking { cursor, .. } => track.released() > cursor,
         }
     }
 
@@ -163,7 +163,7 @@ impl Slot {
             let (cursor, floor) = match self.phase {
                 Phase::Walking { cursor, floor } => (cursor, floor),
                 Phase::Waiting { since } => {
-                    if history.next() == since {
+                    if track.released() <= since {
                         return Step::Idle;
                     }
                     match self.spec.kind {
@@ -178,7 +178,7 @@ impl Slot {
                     continue;
                 }
             };
-            if cursor >= history.next() {
+            if cursor >= track.released() {
                 self.catching_up = false;
                 return Step::Idle;
             }

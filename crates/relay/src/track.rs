@@ -82,6 +82,12 @@ pub struct Track {
     key_frames: VecDeque<KeyFrame>,
     key_frame_announced: bool,
     rate: RateMeter,
+    /// Arrival number up to which viewers may read.
+    released: u64,
+    /// Arrival number up to which they were called.
+    called: u64,
+    /// Since when the oldest packet that is not released waits.
+    held_since: Option<Instant>,
     /// What was dropped on the way in.
     pub drops: Drops,
     packets: u64,
@@ -110,6 +116,9 @@ impl Track {
             key_frames: VecDeque::with_capacity(limits::KEY_FRAMES),
             key_frame_announced: false,
             rate: RateMeter::default(),
+            released: 0,
+            called: 0,
+            held_since: None,
             drops: Drops::new(),
             packets: 0,
             bytes: 0,
@@ -140,6 +149,39 @@ impl Track {
     /// What viewers read.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Arrival number up to which viewers may read the history.
+    ///
+    /// The packets of a frame come one by one, and each alone would cost every viewer a system
+    /// call's worth of work. So they are held until the frame is whole, a run is long enough or
+    /// the first of them is [`limits::HOLD`] old; a decoder waits for the whole frame anyway.
+    pub fn released(&self) -> u64 {
+        self.released
+    }
+
+    /// Whether there are packets that [`Track::release`] has not told of.
+    pub fn has_news(&self) -> bool {
+        self.called < self.history.next()
+    }
+
+    /// Releases what was held for long enough. Returns whether viewers may read more than at the
+    /// call before, and when the rest is due.
+    pub fn release(&mut self, now: Instant) -> (bool, Option<Instant>) {
+        if self
+            .held_since
+            .is_some_and(|since| since + limits::HOLD <= now)
+        {
+            self.release_all();
+        }
+        let is_more = self.called < self.released;
+        self.called = self.released;
+        (is_more, self.held_since.map(|since| since + limits::HOLD))
+    }
+
+    fn release_all(&mut self) {
+        self.released = self.history.next();
+        self.held_since = None;
     }
 
     /// The source that feeds it now.
@@ -276,6 +318,13 @@ impl Track {
         let Some(arrival) = self.history.push(entry) else {
             return Outcome::Dropped(code::PAYLOAD_TOO_BIG);
         };
+        let is_run = arrival + 1 >= self.released + limits::HELD_PACKETS;
+        if packet.marker || self.kind == Kind::Audio || is_run {
+            self.release_all();
+        } else {
+            self.held_since.get_or_insert(packet.entered);
+        }
+        let source = &mut self.sources[index];
         self.next_sequence = self.next_sequence.max(sequence + 1);
         self.last_timestamp = self.last_timestamp.max(timestamp);
         self.rate.count(packet.entered, packet.payload.len());

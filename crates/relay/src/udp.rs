@@ -560,6 +560,11 @@ impl SendBatch {
         }
     }
 
+    /// Bytes that are free.
+    pub fn room(&self) -> usize {
+        self.buffer.len() - self.end
+    }
+
     /// Room for one datagram of up to `len` bytes, to be written in place and then committed with
     /// [`SendBatch::commit`]; `None` if the batch is full: send it first.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {

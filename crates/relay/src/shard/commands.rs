@@ -1,0 +1,239 @@
+//! What the caller's commands do to the tables: tracks and legs come and go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sealcast_leg::IceCredentials;
+use sealcast_tls::Identity;
+
+use super::Core;
+use crate::codes as code;
+use crate::command::Command;
+use crate::demux::Index;
+use crate::entry::Entry;
+use crate::event::Event;
+use crate::feeder::Feeder;
+use crate::limits;
+use crate::ports::Ports;
+use crate::sink::SinkPort;
+use crate::spec::{Codec, Kind, LegId, LegSide, LegSpec, TrackId};
+use crate::tap::TapPort;
+use crate::track::Track;
+
+impl Core {
+    pub(super) fn command(&mut self, command: Command, now: Instant, ports: &mut Ports) {
+        match command {
+            Command::AddTrack {
+                id,
+                kind,
+                codec,
+                clock_rate,
+            } => self.add_track(id, kind, codec, clock_rate),
+            Command::RemoveTrack { id } => self.remove_track(id),
+            Command::AddLeg { spec, identity } => self.add_leg(*spec, identity, now, ports),
+            Command::RestartIce {
+                leg,
+                local_ufrag,
+                local_pwd,
+                remote_ufrag,
+                remote_pwd,
+            } => {
+                let local = IceCredentials {
+                    ufrag: local_ufrag,
+                    pwd: local_pwd,
+                };
+                let remote = IceCredentials {
+                    ufrag: remote_ufrag,
+                    pwd: remote_pwd,
+                };
+                self.restart_ice(leg, &local, &remote, now, ports);
+            }
+            Command::AddRemoteCandidate { leg, address } => {
+                if let Some(index) = self.legs.index_of(leg) {
+                    self.add_remote_candidate(index, address);
+                    self.drain(index, None, now, ports);
+                }
+            }
+            Command::CloseLeg { leg, code } => {
+                if let Some(index) = self.legs.index_of(leg) {
+                    self.close(index, now, ports, code);
+                }
+            }
+        }
+    }
+
+    fn add_track(&mut self, id: TrackId, kind: Kind, codec: Codec, clock_rate: u32) {
+        let is_known = self.tracks.contains_key(&id);
+        if is_known
+            || self.tracks.len() >= limits::TRACKS
+            || codec.kind() != kind
+            || clock_rate == 0
+        {
+            self.drops.count(code::TRACK_REFUSED);
+            return;
+        }
+        let mut track = Track::new(id, kind, codec, clock_rate);
+        // A leg may have been added before its track.
+        for entry in self.legs.iter() {
+            for section in entry
+                .incoming
+                .iter()
+                .flat_map(|incoming| &incoming.sections)
+            {
+                if section.spec.track == id {
+                    track.add_source(entry.id, section.spec.pli);
+                }
+            }
+        }
+        self.tracks.insert(id, track);
+        // Its viewers may have been added before it, too.
+        self.call_audience(id);
+    }
+
+    fn remove_track(&mut self, id: TrackId) {
+        self.tracks.remove(&id);
+        self.audience.dismiss(id);
+        self.feeders.retain(|feeder| feeder.track() != id);
+        self.taps.retain(|tap| tap.track != id);
+        for index in self.legs.places() {
+            if let Some(entry) = self.legs.get_mut(index) {
+                entry.outgoing.retain(|outgoing| outgoing.spec.track != id);
+            }
+        }
+    }
+
+    fn add_leg(&mut self, spec: LegSpec, identity: Arc<Identity>, now: Instant, ports: &mut Ports) {
+        let id = spec.id;
+        let local_ufrag = spec.ice.local_ufrag.clone();
+        let candidates = match spec.side {
+            LegSide::Client => spec.ice.remote_candidates.clone(),
+            LegSide::Server => Vec::new(),
+        };
+        if self.legs.contains(id) {
+            self.drops.count(code::LEG_REFUSED);
+            return;
+        }
+        let begun = if self.legs.is_full() {
+            Err((
+                code::TOO_MANY_LEGS,
+                format!("the relay has {} legs already", limits::LEGS),
+            ))
+        } else if self.routes.by_ufrag(local_ufrag.as_bytes()).is_some() {
+            Err((
+                code::UFRAG_TAKEN,
+                "another leg has this local user fragment".to_owned(),
+            ))
+        } else {
+            Entry::begin(spec, identity, ports.addresses(), now)
+        };
+        let entry = match begun {
+            Ok(entry) => entry,
+            Err((code, detail)) => {
+                self.outbox.push(Event::LegClosed {
+                    leg: id,
+                    code: code.to_owned(),
+                    detail,
+                });
+                return;
+            }
+        };
+        for section in entry
+            .incoming
+            .iter()
+            .flat_map(|incoming| &incoming.sections)
+        {
+            if let Some(track) = self.tracks.get_mut(&section.spec.track) {
+                if !track.add_source(id, section.spec.pli) {
+                    self.drops.count(code::TOO_MANY_SOURCES);
+                }
+            }
+        }
+        let taken: Vec<TrackId> = entry.tracks_taken().collect();
+        let index = self.legs.insert(entry);
+        for track in taken {
+            self.audience.join(track, index);
+        }
+        self.routes.claim_ufrag(&local_ufrag, index);
+        for candidate in candidates {
+            self.claim_probe(candidate, index);
+        }
+        self.drain(index, None, now, ports);
+    }
+
+    fn add_remote_candidate(&mut self, index: Index, address: SocketAddr) {
+        let Some(entry) = self.legs.get_mut(index) else {
+            return;
+        };
+        entry.leg.add_remote_candidate(address);
+        if entry.side == LegSide::Client {
+            self.claim_probe(address, index);
+        }
+    }
+
+    /// Two client legs of one relay cannot watch the same server: nothing tells its packets apart.
+    fn claim_probe(&mut self, address: SocketAddr, index: Index) {
+        if !self.routes.claim_probe(address, index) {
+            if let Some(entry) = self.legs.get_mut(index) {
+                entry.drops.count(code::ADDRESS_TAKEN);
+            }
+        }
+    }
+
+    fn restart_ice(
+        &mut self,
+        id: LegId,
+        local: &IceCredentials,
+        remote: &IceCredentials,
+        now: Instant,
+        ports: &mut Ports,
+    ) {
+        let Some(index) = self.legs.index_of(id) else {
+            return;
+        };
+        let Some(entry) = self.legs.get_mut(index) else {
+            return;
+        };
+        if !self.routes.claim_ufrag(&local.ufrag, index) {
+            entry.drops.count(code::UFRAG_TAKEN);
+            return;
+        }
+        if let Err(error) = entry.leg.restart_ice(now, local, remote) {
+            entry.drops.count(error.code());
+        }
+        self.drain(index, None, now, ports);
+    }
+
+    pub(super) fn close(&mut self, index: Index, now: Instant, ports: &mut Ports, code: String) {
+        if let Some(entry) = self.legs.get_mut(index) {
+            entry.close_code = Some(code);
+            // The code that counts is the caller's; it replaces this one in the event.
+            entry.leg.close(now, code::CLOSED);
+        }
+        self.drain(index, None, now, ports);
+    }
+
+    pub(super) fn add_sink(&mut self, port: SinkPort) {
+        let Some(track) = self.tracks.get_mut(&port.track) else {
+            return self.drops.count(code::NO_TRACK);
+        };
+        let source = port.source;
+        match Feeder::new(port, track.codec()) {
+            Some(feeder) if track.add_source(source, false) => self.feeders.push(feeder),
+            _ => self.drops.count(code::TOO_MANY_SOURCES),
+        }
+    }
+
+    pub(super) fn add_tap(&mut self, port: TapPort) {
+        let of_track = self
+            .taps
+            .iter()
+            .filter(|tap| tap.track == port.track)
+            .count();
+        if of_track < limits::TAPS {
+            self.taps.push(port);
+        } else {
+            self.drops.count(code::TOO_MANY_TAPS);
+        }
+    }
+}
