@@ -58,8 +58,9 @@ python-test: $(VENV)/.test $(VENV)/.linked native browser-modules
 	pytest
 
 .PHONY: bench
-bench: $(VENV)/.test $(VENV)/.linked native packages ## the figures of the README, each with its peer in the same run
-	@cargo build --quiet --release --locked --examples -p sealcast-relay -p sealcast-tls
+bench: $(VENV)/.test $(VENV)/.linked native ## the figures of the README, each with its peer in the same run
+	@tools/system-packages bench
+	cargo build --quiet --release --locked --examples -p sealcast-tls
 	python benches/run.py
 
 .PHONY: docs

@@ -461,11 +461,6 @@ _PATH: Final = (
 
 _HANDSHAKE: Final = (
     (
-        "DTLS.NO_PEER_CERTIFICATE",
-        "The peer presented no certificate in the DTLS handshake.",
-        "WebRTC peers always have one; report the peer's version.",
-    ),
-    (
         "DTLS.VERSION_REFUSED",
         "The peer has no version of DTLS that the policy admits.",
         "Update the peer, or choose a policy that admits DTLS 1.2. Older ones are never admitted.",
@@ -479,11 +474,6 @@ _HANDSHAKE: Final = (
         "DTLS.NO_COMMON_CIPHER",
         "The two ends have no cipher in common.",
         "Use a peer with AES-GCM or ChaCha20 and ECDHE.",
-    ),
-    (
-        "DTLS.NO_SRTP_PROFILE",
-        "The handshake completed without an SRTP profile that both ends admit.",
-        "Use a peer with AES-GCM, or the policy `standard`, which admits AES128_CM_SHA1_80.",
     ),
     (
         "DTLS.TIMEOUT",
@@ -604,6 +594,11 @@ _HANDSHAKE: Final = (
 
 _IDENTITY: Final = (
     (
+        "DTLS.NO_PEER_CERTIFICATE",
+        "The peer presented no certificate in the DTLS handshake.",
+        "WebRTC peers always have one; report the peer's version.",
+    ),
+    (
         "DTLS.FINGERPRINT_MISMATCH",
         "The media leg's certificate is not the one that the signalling named.",
         "Someone stands between, or two sessions were mixed up. Do not go on before it is known.",
@@ -641,6 +636,11 @@ _IDENTITY: Final = (
 )
 
 _KEYS: Final = (
+    (
+        "DTLS.NO_SRTP_PROFILE",
+        "The handshake completed without an SRTP profile that both ends admit.",
+        "Use a peer with AES-GCM, or the policy `standard`, which admits AES128_CM_SHA1_80.",
+    ),
     (
         "SRTP.MALFORMED",
         "A protected packet cannot be read and was dropped.",
