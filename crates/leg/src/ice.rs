@@ -20,6 +20,14 @@
 //!   priority, which `is` would not prefer: it gets the path once the old pair is [`STALE`].
 //! - **Consent** (RFC 7675): 30 s without an answer on the path end it, even while the peer still
 //!   asks. `is` ends sooner, after about 25 s, when nothing at all comes.
+//!
+//! DEVIATES RFC 7675 §5.1 (consent comes from answers alone): on a leg that sends no media, media
+//! that the peer sends over the path counts as well. ffmpeg's WHIP muxer answers no check once it
+//! is secured, and would be cut off after 30 s of a working stream. Consent keeps media from an
+//! address that did not ask for it, and such a leg has none to send: what leaves is feedback on
+//! packets that just came from there, authenticated and not replayed, and less than came; so who
+//! lies about where they came from gains nothing. The path itself still has to answer once, and
+//! from the first media packet that the leg sends only answers count.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -62,7 +70,9 @@ pub(crate) enum IceOutput {
     PairProved(Path),
     PathChanged(Path),
     ConsentLost {
-        silent_for: Duration,
+        unanswered_for: Duration,
+        /// Since media was last heard, if it counted.
+        unheard_for: Option<Duration>,
     },
 }
 
@@ -76,6 +86,10 @@ pub(crate) struct Ice {
     path: Option<Path>,
     /// When the path last answered.
     consent: Instant,
+    /// When media last came over the path.
+    heard: Option<Instant>,
+    /// Whether media leaves us; then what was heard is no consent.
+    is_sending: bool,
     rtt: Option<Duration>,
     outputs: VecDeque<IceOutput>,
 }
@@ -134,6 +148,8 @@ impl Ice {
             previous: None,
             path: None,
             consent: now,
+            heard: None,
+            is_sending: false,
             rtt: None,
             outputs: VecDeque::new(),
         };
@@ -273,19 +289,44 @@ impl Ice {
             generation.tick(now);
         }
         self.drain(now);
-        let silent_for = now.saturating_duration_since(self.consent);
+        let heard = self.heard_since_answer();
+        let silent_for = now.saturating_duration_since(heard.unwrap_or(self.consent));
         // A disconnected agent has given up on every pair; while a restart is under way the path
-        // may still be the old generation's, and then only time ends it.
-        let is_given_up = self.current.has_path && self.current.is_disconnected;
+        // may still be the old generation's, and then only time ends it. So it is while media comes
+        // from a peer that answers nothing.
+        let is_given_up = self.current.has_path && self.current.is_disconnected && heard.is_none();
         if self.path.is_some() && (silent_for >= CONSENT || is_given_up) {
             self.path = None;
-            self.outputs
-                .push_back(IceOutput::ConsentLost { silent_for });
+            self.outputs.push_back(IceOutput::ConsentLost {
+                unanswered_for: now.saturating_duration_since(self.consent),
+                unheard_for: heard.map(|heard| now.saturating_duration_since(heard)),
+            });
         }
     }
 
+    /// An authenticated media packet came this way.
+    #[inline]
+    pub(crate) fn media_received(&mut self, now: Instant, path: Path) {
+        if self.path == Some(path) {
+            self.heard = Some(now);
+        }
+    }
+
+    /// Media leaves: from now on only answers are consent.
+    #[inline]
+    pub(crate) const fn media_sent(&mut self) {
+        self.is_sending = true;
+    }
+
+    /// When media was last heard, if it counts and is newer than the last answer.
+    fn heard_since_answer(&self) -> Option<Instant> {
+        self.heard
+            .filter(|heard| !self.is_sending && *heard > self.consent)
+    }
+
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        let consent = self.path.map(|_| self.consent + CONSENT);
+        let since = self.heard_since_answer().unwrap_or(self.consent);
+        let consent = self.path.map(|_| since + CONSENT);
         let until = self.previous.as_ref().and_then(|previous| previous.until);
         let agents = self
             .generations_mut()
@@ -341,10 +382,13 @@ impl Ice {
         self.rtt
     }
 
-    /// Whether this address answered a check of ours.
+    /// Whether this address answered a check of ours. The path's did, even if the agent has since
+    /// given up on it.
     pub(crate) fn is_validated(&self, remote: SocketAddr) -> bool {
-        self.generations()
-            .any(|generation| generation.agent.has_viable_remote_candidate(remote))
+        let is_path = self.path.is_some_and(|path| path.remote == remote);
+        let mut generations = self.generations();
+        is_path
+            || generations.any(|generation| generation.agent.has_viable_remote_candidate(remote))
     }
 
     /// Whether an authenticated message came from this address.

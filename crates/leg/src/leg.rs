@@ -87,7 +87,7 @@ impl Leg {
         datagram: &'a mut [u8],
     ) -> Received<'a> {
         match classify(datagram) {
-            Kind::Rtp => self.receive_rtp(datagram),
+            Kind::Rtp => self.receive_rtp(now, Path { local, remote }, datagram),
             Kind::Rtcp => self.receive_rtcp(datagram),
             Kind::Stun | Kind::Dtls if self.has_ended => Received::Dropped(codes::LEG_ENDED),
             Kind::Stun => {
@@ -103,12 +103,13 @@ impl Leg {
     }
 
     #[inline]
-    fn receive_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Received<'a> {
+    fn receive_rtp<'a>(&mut self, now: Instant, path: Path, packet: &'a mut [u8]) -> Received<'a> {
         let Some(media) = &mut self.media else {
             return self.not_ready();
         };
         match media.receiver.unprotect_rtp(packet) {
             Ok(len) => {
+                self.ice.media_received(now, path);
                 if !media.has_flowed {
                     self.media_flowed();
                 }
@@ -210,6 +211,7 @@ impl Leg {
             .sender
             .protect_rtp(buffer, len)
             .map_err(|error| error.code())?;
+        self.ice.media_sent();
         if !media.has_flowed {
             self.media_flowed();
         }
@@ -319,9 +321,17 @@ impl Leg {
                     self.path_deadline = None;
                     self.tell(LegEvent::PathChanged(path));
                 }
-                IceOutput::ConsentLost { silent_for } => {
-                    let seconds = silent_for.as_secs_f64();
-                    let detail = format!("the peer has not answered a check for {seconds:.0} s");
+                IceOutput::ConsentLost {
+                    unanswered_for,
+                    unheard_for,
+                } => {
+                    let seconds = unanswered_for.as_secs_f64();
+                    let mut detail =
+                        format!("the peer has not answered a check for {seconds:.0} s");
+                    if let Some(unheard_for) = unheard_for {
+                        let seconds = unheard_for.as_secs_f64();
+                        detail += &format!(" nor sent media for {seconds:.0} s");
+                    }
                     self.fail(codes::ICE_CONSENT_LOST, detail);
                 }
             }

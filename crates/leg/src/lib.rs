@@ -14,7 +14,9 @@
 //!
 //! **Specifications.** RFC 8445 and RFC 8838 (ICE), RFC 7675 (consent), RFC 7983 and RFC 9443
 //! (first byte), RFC 5761 (RTP and RTCP on one port), RFC 5763 and RFC 5764 (DTLS-SRTP), RFC 8842.
-//! One deviation, from RFC 8489 §6.3.3, for ffmpeg's sake: `bare_response.rs`.
+//! Two deviations for ffmpeg's sake, each with its reason beside it: RFC 8489 §6.3.3 (answers without
+//! a mapped address, `bare_response.rs`) and RFC 7675 §5.1 (consent of a peer that only sends,
+//! `ice.rs`).
 //!
 //! **What the caller must still do.** Tell the true local address of every datagram (IP_PKTINFO,
 //! v4-mapped addresses normalised): a check to an address that is not one of

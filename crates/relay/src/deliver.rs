@@ -40,7 +40,7 @@ impl Way<'_> {
     /// Writes, protects and queues one RTP packet. False if there is no room: try again later.
     /// `write` gets room for the packet and returns its plain length, 0 for none.
     fn rtp(&mut self, write: impl FnOnce(&mut [u8], &mut u16) -> usize) -> bool {
-        let Some(room) = self.ports.reserve(self.port, limits::PACKET_ROOM) else {
+        let Some(room) = self.ports.reserve_media(self.port, limits::PACKET_ROOM) else {
             return false;
         };
         let len = write(room, self.transport);
@@ -148,7 +148,7 @@ fn send_media(
             return Some(now + slot.pacer.pause());
         }
         // No room: the port is congested, and wakes us when it is writable.
-        way.ports.reserve(way.port, limits::PACKET_ROOM)?;
+        way.ports.reserve_media(way.port, limits::PACKET_ROOM)?;
         match slot.step(track) {
             Step::Send(arrival) => {
                 let Some((packet, payload)) = track.history().get(arrival) else {

@@ -23,6 +23,8 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 pub(crate) struct Handshakes {
     queue: VecDeque<Waiting>,
+    worked: u64,
+    most_worked: u64,
 }
 
 impl Handshakes {
@@ -42,5 +44,21 @@ impl Handshakes {
 
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// So many were worked in one turn of the loop.
+    pub fn note_worked(&mut self, in_one_turn: usize) {
+        self.worked += in_one_turn as u64;
+        self.most_worked = self.most_worked.max(in_one_turn as u64);
+    }
+
+    /// Worked since the start.
+    pub fn worked(&self) -> u64 {
+        self.worked
+    }
+
+    /// The most that were ever worked in one turn.
+    pub fn most_worked(&self) -> u64 {
+        self.most_worked
     }
 }

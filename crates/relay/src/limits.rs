@@ -90,7 +90,7 @@ pub const HELD_PACKETS: u64 = 32;
 pub const GATHER: Duration = Duration::from_micros(250);
 
 /// Pacing: the burst that a viewer's fresh media may make.
-pub const PACING_BURST: Duration = Duration::from_millis(5);
+pub const PACING_BURST: Duration = Duration::from_millis(10);
 /// Pacing: speed of fresh media as a multiple of the track's recent bitrate.
 pub const PACING_FRESH: f64 = 1.5;
 /// Pacing: speed of a viewer who catches up from the cached group of pictures.

@@ -24,6 +24,10 @@ pub struct Snapshot {
     pub drops: BTreeMap<String, u64>,
     /// Turns of the loop.
     pub turns: u64,
+    /// DTLS datagrams worked.
+    pub handshake_datagrams: u64,
+    /// The most of them worked in one turn, while media waited.
+    pub most_handshake_datagrams: u64,
     /// CPU time of the shard's thread in microseconds.
     pub cpu_us: u64,
     /// Events that found the queue full.

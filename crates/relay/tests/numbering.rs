@@ -81,8 +81,9 @@ struct Seen {
     payload: Vec<u8>,
 }
 
-/// Walks the slot as far as it goes.
-fn walk(slot: &mut Slot, track: &Track) -> (Vec<Seen>, usize) {
+/// Walks the slot as far as it goes, long after the last packet came.
+fn walk(slot: &mut Slot, track: &mut Track) -> (Vec<Seen>, usize) {
+    track.release(Instant::now() + Duration::from_secs(86_400));
     let (mut seen, mut lags, mut transport) = (Vec::new(), 0, 0);
     loop {
         match slot.step(track) {
@@ -178,12 +179,12 @@ proptest! {
         for (position, (_, _, sample)) in wire.iter().enumerate() {
             track.accept(10, sample.incoming());
             if position % 7 == 0 {
-                let (more, lagged) = walk(&mut slot, &track);
+                let (more, lagged) = walk(&mut slot, &mut track);
                 seen.extend(more);
                 lags += lagged;
             }
         }
-        let (more, lagged) = walk(&mut slot, &track);
+        let (more, lagged) = walk(&mut slot, &mut track);
         seen.extend(more);
         prop_assert_eq!(lags + lagged, 0);
 
@@ -222,7 +223,7 @@ proptest! {
             };
             media += u16::from(!probe);
             track.accept(10, sample.incoming());
-            seen.extend(walk(&mut slot, &track).0);
+            seen.extend(walk(&mut slot, &mut track).0);
         }
         prop_assert_eq!(seen.len(), usize::from(media));
         for (place, packet) in seen.iter().enumerate() {
@@ -237,7 +238,7 @@ fn a_viewer_sees_no_gap_when_another_source_takes_over_at_its_key_frame() {
     let mut track = video_track();
     let mut slot = Slot::new(send_spec(Kind::Video), START, &track, now);
     feed(&mut track, 10, 30, 500, now);
-    let (before, _) = walk(&mut slot, &track);
+    let (before, _) = walk(&mut slot, &mut track);
 
     assert!(track.add_source(20, true));
     let mut second = |sequence: u16, key_start: bool, node_ns: u64| {
@@ -274,7 +275,7 @@ fn a_viewer_sees_no_gap_when_another_source_takes_over_at_its_key_frame() {
         Outcome::Dropped("RELAY.SOURCE_SUPERSEDED")
     );
 
-    let (after, _) = walk(&mut slot, &track);
+    let (after, _) = walk(&mut slot, &mut track);
     let last = before.last().expect("the first source was seen");
     assert_eq!(after.len(), 1);
     assert_eq!(after[0].sequence, last.sequence.wrapping_add(1));
@@ -325,7 +326,7 @@ fn a_viewer_who_lags_jumps_to_the_newest_key_frame_without_a_hole_in_its_numbers
     let mut track = video_track();
     let mut slot = Slot::new(send_spec(Kind::Video), START, &track, now);
     feed(&mut track, 10, 10, 0, now);
-    let (before, _) = walk(&mut slot, &track);
+    let (before, _) = walk(&mut slot, &mut track);
     for number in 10..110 + limits::VIDEO_HISTORY as u16 {
         let sample = Sample {
             sequence: number,
@@ -337,7 +338,7 @@ fn a_viewer_who_lags_jumps_to_the_newest_key_frame_without_a_hole_in_its_numbers
         };
         track.accept(10, sample.incoming());
     }
-    let (after, lags) = walk(&mut slot, &track);
+    let (after, lags) = walk(&mut slot, &mut track);
     assert_eq!(lags, 1);
     assert!(slot.is_catching_up() || !after.is_empty());
     let last = before.last().expect("ten were seen");
@@ -369,7 +370,7 @@ fn a_new_viewer_starts_with_the_cached_key_frame() {
     feed(&mut track, 10, 40, 65_520, now);
     let mut slot = Slot::new(send_spec(Kind::Video), START, &track, now);
     assert!(slot.is_catching_up());
-    let (seen, _) = walk(&mut slot, &track);
+    let (seen, _) = walk(&mut slot, &mut track);
     assert_eq!(seen.len(), 40);
     assert_eq!(seen[0].payload, [0, 0]);
     assert!(!slot.is_catching_up(), "it has caught up");
@@ -412,7 +413,7 @@ fn a_late_packet_from_before_the_start_is_not_sent() {
     let mut slot = Slot::new(send_spec(Kind::Video), START, &track, now);
     track.accept(10, packet(104, false).incoming());
     track.accept(10, packet(106, false).incoming());
-    let (seen, _) = walk(&mut slot, &track);
+    let (seen, _) = walk(&mut slot, &mut track);
     let payloads: Vec<_> = seen.iter().map(|packet| packet.payload.clone()).collect();
     assert_eq!(payloads, [105_u16.to_be_bytes(), 106_u16.to_be_bytes()]);
     assert_eq!(seen[1].sequence, seen[0].sequence.wrapping_add(1));
@@ -424,7 +425,7 @@ fn each_retransmission_has_its_own_number() {
     let mut track = video_track();
     feed(&mut track, 10, 50, 0, now);
     let mut slot = Slot::new(send_spec(Kind::Video), START, &track, now);
-    let (seen, _) = walk(&mut slot, &track);
+    let (seen, _) = walk(&mut slot, &mut track);
     let asked = seen[20].sequence;
     let mut used = HashMap::new();
     for round in 0..5_u32 {
@@ -462,7 +463,7 @@ fn retransmissions_are_bounded_by_the_viewers_share() {
     let mut track = video_track();
     feed(&mut track, 10, 10, 0, now);
     let mut slot = Slot::new(send_spec(Kind::Video), START, &track, now);
-    walk(&mut slot, &track);
+    walk(&mut slot, &mut track);
     let burst = limits::RETRANSMIT_BURST as usize;
     assert_eq!(
         slot.may_retransmit(1, burst, None, now),
@@ -483,9 +484,52 @@ fn sound_starts_with_the_first_packet_after_the_viewer_came() {
     let mut slot = Slot::new(send_spec(Kind::Audio), START, &track, now);
     assert_eq!(slot.step(&track), Step::Idle);
     feed(&mut track, 10, 1, 20, now);
-    let (seen, _) = walk(&mut slot, &track);
+    let (seen, _) = walk(&mut slot, &mut track);
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].sequence, 31_001);
+}
+
+#[test]
+fn a_frame_is_released_when_it_is_whole_or_long_or_its_first_packet_has_waited() {
+    let now = Instant::now();
+    let mut track = video_track();
+    let mut sequence = 0;
+    let mut enter = |track: &mut Track, marker: bool, at: Instant| {
+        let sample = Sample {
+            sequence,
+            timestamp: 1,
+            payload: vec![0; 10],
+            key_start: sequence == 0,
+            at,
+            node_ns: 1,
+        };
+        sequence += 1;
+        let packet = Incoming {
+            marker,
+            ..sample.incoming()
+        };
+        assert!(matches!(track.accept(10, packet), Outcome::Entered { .. }));
+    };
+    // It waits for its end, but not for long.
+    enter(&mut track, false, now);
+    enter(&mut track, false, now + limits::HOLD / 2);
+    let due = now + limits::HOLD;
+    assert_eq!(track.release(now), (false, Some(due)));
+    assert_eq!(track.released(), 0);
+    assert_eq!(track.release(due), (true, None));
+    assert_eq!(track.released(), 2);
+    // The marker ends it, and is told once.
+    enter(&mut track, false, due);
+    enter(&mut track, true, due);
+    assert_eq!(track.release(due), (true, None));
+    assert_eq!(track.released(), 4);
+    assert_eq!(track.release(due), (false, None));
+    // A long run does not wait for the marker.
+    for _ in 0..limits::HELD_PACKETS {
+        enter(&mut track, false, due);
+    }
+    assert_eq!(track.release(due), (true, None));
+    assert_eq!(track.released(), 4 + limits::HELD_PACKETS);
 }
 
 #[test]

@@ -1,12 +1,17 @@
 """The ledger: what a node keeps of its legs.
 
-Does: turns events of the relay and the front into legs, judges each seal against its grant, keeps
-the last ended and failed ones. Bounded: what is over leaves in order of age.
+Does: turns events of the relay and the front into legs, judges each seal against its grant, marks
+the stage at which a leg failed, keeps the last ended and failed ones. Bounded: what is over leaves
+in order of age, and strangers who got no further than a handshake push out only one another.
 
 Does not: know the time (`now` is seconds since 1970, an argument) or close anything: a leg that was
 sealed outside its grant is handed back to be closed.
+
+The caller must still: end the leg of a TLS connection (`close`). That the connection is gone says
+little of how the stream in it ended; whoever read the stream knows.
 """
 
+import heapq
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -18,7 +23,8 @@ from sealcast.errors import Bug
 from sealcast.keying.agreement import UNPROVED, Identity
 from sealcast.legs.leg import Counters, Leg, LegState
 from sealcast.legs.seal import Seal
-from sealcast.legs.stage import Outcome, Stage
+from sealcast.legs.stage import Outcome, Stage, StageRecord
+from sealcast.legs.totals import Totals
 from sealcast.policy import Grant, Note, Role, judge
 from sealcast.wire import (
     ConnectionClosed,
@@ -37,6 +43,9 @@ from sealcast.wire import (
 )
 
 KEPT: Final = 1000
+"""Legs that are over."""
+STRANGERS_KEPT: Final = 100
+"""Handshakes that failed: anybody can make as many of them as they like."""
 
 # Ends that are nobody's fault; with any other code a leg has `failed`.
 _PEACEFUL: Final = frozenset(
@@ -62,8 +71,11 @@ class Ledger:
         self._ids = itertools.count(1)
         self._living: dict[int, Leg] = {}
         self._over: OrderedDict[int, Leg] = OrderedDict()
+        self._strangers: OrderedDict[int, Leg] = OrderedDict()
         self._grants: dict[int, Grant] = {}
         self._connections: dict[int, int] = {}
+        self.totals = Totals()
+        """Sums over all legs, those that are over included."""
 
     def new_id(self) -> int:
         """An id that no leg has had."""
@@ -115,7 +127,7 @@ class Ledger:
     ) -> Leg:
         """A leg that is a TLS connection: its handshake is over, so it is sealed when listed.
 
-        Its end comes as the front's `ConnectionClosed`.
+        The front's `ConnectionClosed` brings its last numbers; its end is the caller's to tell.
         """
         self.open(leg, grant=grant, way=way, stream=stream, local=local, now=now)
         self._connections[connection] = leg
@@ -129,7 +141,6 @@ class Ledger:
         role: Role,
         way: str,
         stream: str,
-        stage: Stage,
         code: str,
         detail: str,
         now: float,
@@ -137,7 +148,10 @@ class Ledger:
         peer_address: str | None = None,
         policy: str = "",
     ) -> Leg:
-        """A leg that failed before it could be listed, such as a refused offer or handshake."""
+        """A leg that failed before it could be listed, such as a refused offer.
+
+        It stands at the stage of its code.
+        """
         leg = self.new_id()
         self._living[leg] = Leg(
             id=leg,
@@ -150,7 +164,6 @@ class Ledger:
             started_unix=now,
             path_remote=peer_address,
         )
-        self._stage(leg, stage, Outcome.FAILED, 0.0, code, detail)
         return self._end(leg, code, detail, now)
 
     def apply(self, event: RelayEvent | FrontEvent, now: float) -> Bug | None:
@@ -171,24 +184,16 @@ class Ledger:
                 self.close(event.leg, event.code, event.detail, now)
             case ConnectionClosed():
                 leg = self._connections.pop(event.connection, None)
-                if leg is not None and leg in self._living:
-                    counters = self._living[leg].counters
+                known = None if leg is None else self.get(leg)
+                if known is not None:
+                    numbers = known.counters
+                    # What the front opened is what came, also where the reader gave up before.
                     self.count(
-                        leg,
-                        replace(counters, bytes_in=event.bytes_in, bytes_out=event.bytes_out),
+                        known.id,
+                        replace(numbers, bytes_in=event.bytes_in, bytes_out=event.bytes_out),
                     )
-                    self.close(leg, event.code, event.detail, now)
             case HandshakeFailed():
-                self.refused(
-                    role=self._door_roles.get(event.door, Role.SIGNALLING),
-                    way=event.door,
-                    stream="",
-                    stage=_handshake_stage(event.code),
-                    code=event.code,
-                    detail=event.detail or "",
-                    now=now,
-                    peer_address=event.peer,
-                )
+                self._stranger(event, now)
             case ConnectionOpened() | TrackLive() | TrackKeyFrame() | TrackEnded():
                 pass  # the node and the hub act on these
         return None
@@ -199,9 +204,11 @@ class Ledger:
             self._stage(leg, Stage.MEDIA, Outcome.DONE, at_ms)
 
     def count(self, leg: int, counters: Counters) -> None:
-        """New counters of a living leg."""
-        if leg in self._living:
-            self._change(leg, counters=counters)
+        """New counters of a leg; the last ones may come after its end."""
+        for legs in (self._living, self._over):
+            if (known := legs.get(leg)) is not None:
+                self.totals.add(known.role, known.counters, counters)
+                legs[leg] = replace(known, counters=counters)
 
     def note(self, leg: int, *notes: Note) -> None:
         """Adds remarks to a living leg; each stands once."""
@@ -216,7 +223,7 @@ class Ledger:
 
     def get(self, leg: int) -> Leg | None:
         """A leg that is listed, living or over."""
-        return self._living.get(leg) or self._over.get(leg)
+        return self._living.get(leg) or self._over.get(leg) or self._strangers.get(leg)
 
     def grant_of(self, leg: int) -> Grant | None:
         """What policy had granted to a living leg."""
@@ -228,10 +235,15 @@ class Ledger:
     def __iter__(self) -> Iterator[Leg]:
         """Living ones first, then those that are over, newest first."""
         yield from self._living.values()
-        yield from reversed(self._over.values())
+        yield from heapq.merge(
+            reversed(self._over.values()),
+            reversed(self._strangers.values()),
+            key=lambda leg: leg.ended_unix or 0.0,
+            reverse=True,
+        )
 
     def __len__(self) -> int:
-        return len(self._living) + len(self._over)
+        return len(self._living) + len(self._over) + len(self._strangers)
 
     def to_json(self) -> dict[str, object]:
         """What `GET /api/legs` answers."""
@@ -286,21 +298,77 @@ class Ledger:
     def _end(self, leg: int, code: str, detail: str | None, now: float) -> Leg:
         living = self._living.pop(leg)
         self._grants.pop(leg, None)
-        left = living.state is LegState.LIVE and code == "TLS.PEER_CLOSED"
-        peaceful = left or code in _PEACEFUL
-        over = replace(
-            living,
-            state=LegState.ENDED if peaceful else LegState.FAILED,
-            code=code,
-            detail=detail,
-            ended_unix=now,
-        )
-        self._over[leg] = over
-        while len(self._over) > self._kept:
-            self._over.popitem(last=False)
+        over = _ended(living, code, detail, now)
+        _keep(self._over, over, self._kept)
         return over
 
+    def _stranger(self, event: HandshakeFailed, now: float) -> None:
+        knocked = Leg(
+            id=self.new_id(),
+            role=self._door_roles.get(event.door, Role.SIGNALLING),
+            way=event.door,
+            stream="",
+            local=UNPROVED,
+            peer=UNPROVED,
+            policy="",
+            started_unix=now,
+            path_remote=event.peer,
+        )
+        over = _ended(knocked, event.code, event.detail, now, otherwise=Stage.HANDSHAKE)
+        _keep(self._strangers, over, STRANGERS_KEPT)
 
-def _handshake_stage(code: str) -> Stage:
+
+def _keep(ring: OrderedDict[int, Leg], leg: Leg, kept: int) -> None:
+    ring[leg.id] = leg
+    while len(ring) > kept:
+        ring.popitem(last=False)
+
+
+def _ended(
+    leg: Leg, code: str, detail: str | None, now: float, *, otherwise: Stage | None = None
+) -> Leg:
+    """The leg as it is when it is over; `otherwise` is the stage of a code that has none."""
+    peaceful = code in _PEACEFUL
+    stages = leg.stages
+    if not peaceful:
+        at_ms = max(0.0, now - leg.started_unix) * 1000
+        stage = _stage_of(code) or otherwise or _reached(leg)
+        stages = _failed(leg, stage, at_ms, code, detail)
+    return replace(
+        leg,
+        state=LegState.ENDED if peaceful else LegState.FAILED,
+        stages=stages,
+        code=code,
+        detail=detail,
+        ended_unix=now,
+    )
+
+
+def _failed(
+    leg: Leg, stage: Stage, at_ms: float, code: str, detail: str | None
+) -> tuple[StageRecord, ...]:
+    """With the stage that `code` is about marked, and those before it done."""
+    if any(record.outcome is Outcome.FAILED for record in leg.stages):
+        return leg.stages  # the relay told which, with its own clock
+    order = list(Stage)
+
+    def judged(record: StageRecord) -> StageRecord:
+        if record.stage is stage:
+            return record.after(Outcome.FAILED, at_ms, code, detail)
+        if order.index(record.stage) < order.index(stage):
+            return record.after(Outcome.DONE, at_ms, None, None)
+        return record
+
+    return tuple(judged(record) for record in leg.stages)
+
+
+def _reached(leg: Leg) -> Stage:
+    """The first stage that is not done."""
+    waiting = (record.stage for record in leg.stages if record.outcome is not Outcome.DONE)
+    return next(waiting, Stage.MEDIA)
+
+
+def _stage_of(code: str) -> Stage | None:
+    """The stage that a code is about; None for those of the node itself."""
     stage = lookup(code).stage
-    return Stage(stage) if stage in set(Stage) else Stage.HANDSHAKE
+    return Stage(stage) if stage in set(Stage) else None

@@ -106,6 +106,7 @@ def cable(family: Family = "both") -> Iterator[Cable]:
         for host in (near, far):
             _run(("ip", "netns", "add", host.name))
             made.append(host)
+            host.call(_settle_at_once)
         near.ip("link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", far.name)
         for host, other in ((near, far), (far, near)):
             _bring_up(host, other)
@@ -121,6 +122,14 @@ def _host(name: str, number: int, family: Family) -> Host:
         None if family == "ipv6" else IPv4Address("10.83.0.0") + number,
         None if family == "ipv4" else IPv6Address("fd53:ea1c::") + number,
     )
+
+
+def _settle_at_once() -> None:
+    """No probing for duplicate addresses: a browser that sees an address appear a second after its
+    start drops every request that is under way (net::ERR_NETWORK_CHANGED).
+    """
+    for setting in ("accept_dad", "router_solicitations"):
+        Path("/proc/sys/net/ipv6/conf/default", setting).write_text("0")
 
 
 def _bring_up(host: Host, other: Host) -> None:

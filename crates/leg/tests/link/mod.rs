@@ -26,6 +26,10 @@ pub const AT_ONCE: Duration = Duration::ZERO;
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
 
+/// Ticks that may fall into one instant. A leg works off a deadline in one or two; one that stays
+/// due would hold the clock still, and the test with it.
+const MOST_TICKS_AT_ONCE: u32 = 1000;
+
 pub fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address in a test")
 }
@@ -299,6 +303,7 @@ impl World {
     /// Runs until the condition holds, at most for this long; says whether it does.
     pub fn run_until(&mut self, time: Duration, condition: impl Fn(&World) -> bool) -> bool {
         let end = self.now + time;
+        let mut ticks_at_once = 0;
         while !condition(self) {
             let arrival = self
                 .in_flight
@@ -315,7 +320,10 @@ impl World {
                 self.now = end;
                 break;
             };
-            self.now = self.now.max(next);
+            if next > self.now {
+                self.now = next;
+                ticks_at_once = 0;
+            }
             if let Some((at, number)) = arrival.filter(|(at, _)| *at <= self.now) {
                 let place = self
                     .in_flight
@@ -326,6 +334,13 @@ impl World {
                     .swap_remove(place.expect("it was just there"));
                 self.deliver(flight);
             } else {
+                ticks_at_once += 1;
+                assert!(
+                    ticks_at_once <= MOST_TICKS_AT_ONCE,
+                    "the clock stands still: a leg was ticked {MOST_TICKS_AT_ONCE} times and its \
+                     deadline is still due; {}",
+                    self.story()
+                );
                 for node in [SERVER, CLIENT] {
                     if self.nodes[node]
                         .leg

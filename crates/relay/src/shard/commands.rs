@@ -29,7 +29,7 @@ impl Core {
                 kind,
                 codec,
                 clock_rate,
-            } => self.add_track(id, kind, codec, clock_rate),
+            } => self.add_track(id, kind, codec, clock_rate, now),
             Command::RemoveTrack { id } => self.remove_track(id),
             Command::AddLeg { spec, identity } => self.add_leg(*spec, identity, now, ports),
             Command::RestartIce {
@@ -63,10 +63,9 @@ impl Core {
         }
     }
 
-    fn add_track(&mut self, id: TrackId, kind: Kind, codec: Codec, clock_rate: u32) {
-        let is_known = self.tracks.contains_key(&id);
-        if is_known
-            || self.tracks.len() >= limits::TRACKS
+    fn add_track(&mut self, id: TrackId, kind: Kind, codec: Codec, clock_rate: u32, now: Instant) {
+        if self.tracks.contains(id)
+            || self.tracks.is_full()
             || codec.kind() != kind
             || clock_rate == 0
         {
@@ -76,23 +75,17 @@ impl Core {
         let mut track = Track::new(id, kind, codec, clock_rate);
         // A leg may have been added before its track.
         for entry in self.legs.iter() {
-            for section in entry
-                .incoming
-                .iter()
-                .flat_map(|incoming| &incoming.sections)
-            {
-                if section.spec.track == id {
-                    track.add_source(entry.id, section.spec.pli);
-                }
+            for (_, fed) in entry.tracks_fed().filter(|(fed, _)| *fed == id) {
+                track.add_source(entry.id, fed.pli);
             }
         }
-        self.tracks.insert(id, track);
+        self.tracks.insert(track);
         // Its viewers may have been added before it, too.
-        self.call_audience(id);
+        self.call_audience(id, now);
     }
 
     fn remove_track(&mut self, id: TrackId) {
-        self.tracks.remove(&id);
+        self.tracks.remove(id);
         self.audience.dismiss(id);
         self.feeders.retain(|feeder| feeder.track() != id);
         self.taps.retain(|tap| tap.track != id);
@@ -138,13 +131,9 @@ impl Core {
                 return;
             }
         };
-        for section in entry
-            .incoming
-            .iter()
-            .flat_map(|incoming| &incoming.sections)
-        {
-            if let Some(track) = self.tracks.get_mut(&section.spec.track) {
-                if !track.add_source(id, section.spec.pli) {
+        for (track, fed) in entry.tracks_fed() {
+            if let Some(track) = self.tracks.get_mut(track) {
+                if !track.add_source(id, fed.pli) {
                     self.drops.count(code::TOO_MANY_SOURCES);
                 }
             }
@@ -214,7 +203,7 @@ impl Core {
     }
 
     pub(super) fn add_sink(&mut self, port: SinkPort) {
-        let Some(track) = self.tracks.get_mut(&port.track) else {
+        let Some(track) = self.tracks.get_mut(port.track) else {
             return self.drops.count(code::NO_TRACK);
         };
         let source = port.source;

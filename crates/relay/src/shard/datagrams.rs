@@ -1,7 +1,6 @@
 //! Datagrams on their way in: to their leg by the demultiplexing tables, opened there, and on into
 //! a track, or as RTCP to whom it concerns.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use sealcast_leg::{classify, Kind as DatagramKind, Received};
@@ -16,7 +15,7 @@ use crate::ports::Ports;
 use crate::rtcp::{self, RtcpItem};
 use crate::slot::ViewerReport;
 use crate::spec::LegId;
-use crate::track::Incoming;
+use crate::track::{Incoming, Outcome};
 use crate::udp::Datagram;
 
 impl Core {
@@ -93,6 +92,9 @@ impl Core {
                 }
                 if is_first {
                     self.drain(index, Some(port), now, ports);
+                } else {
+                    // What its publisher is owed may be due sooner now.
+                    self.schedule(index, ports);
                 }
             }
             Received::Rtcp(compound) => {
@@ -132,7 +134,8 @@ impl Core {
             node_ns: self.clock.ns(now),
             captured_ns: None,
         };
-        let outcome = enter(&mut self.tracks, &mut self.outbox, id, source, incoming);
+        let outcome = self.tracks.enter(&mut self.outbox, id, source, incoming);
+        self.media_received += 1;
         if let Outcome::Dropped(code) = outcome {
             entry.drops.count(code);
         }
@@ -159,7 +162,7 @@ impl Core {
                     else {
                         continue;
                     };
-                    if let Some(track) = self.tracks.get_mut(&incoming.sections[section].spec.track)
+                    if let Some(track) = self.tracks.get_mut(incoming.sections[section].spec.track)
                     {
                         track.report(entry.id, rtp_timestamp, ntp, offset);
                     }
@@ -192,7 +195,7 @@ impl Core {
                         .iter()
                         .find(|outgoing| outgoing.spec.ssrc == media_ssrc && outgoing.spec.pli);
                     if let Some(track) =
-                        wanted.and_then(|outgoing| self.tracks.get_mut(&outgoing.spec.track))
+                        wanted.and_then(|outgoing| self.tracks.get_mut(outgoing.spec.track))
                     {
                         track.request_key_frame();
                     }

@@ -16,7 +16,13 @@ use crate::spec::{SourceId, TrackId};
 impl Core {
     /// Takes everything out of a leg that it wants sent or told. `port` is where the datagram came
     /// in that caused it.
-    pub(super) fn drain(&mut self, index: Index, port: Option<usize>, now: Instant, ports: &mut Ports) {
+    pub(super) fn drain(
+        &mut self,
+        index: Index,
+        port: Option<usize>,
+        now: Instant,
+        ports: &mut Ports,
+    ) {
         let Some(entry) = self.legs.get_mut(index) else {
             return;
         };
@@ -40,7 +46,9 @@ impl Core {
                         LegEvent::PathChanged(path) => {
                             entry.path = ports.of_local(path.local).map(|port| (*path, port));
                             self.routes.keep_ufrags(index, entry.leg.local_ufrags());
+                            entry.media_due = Some(now);
                         }
+                        LegEvent::Sealed(_) => entry.media_due = Some(now),
                         LegEvent::Closed { .. } => entry.has_ended = true,
                         _ => {}
                     }
@@ -57,6 +65,8 @@ impl Core {
         }
         if has_ended {
             self.remove_leg(index);
+        } else {
+            self.schedule(index, ports);
         }
     }
 
@@ -88,19 +98,19 @@ impl Core {
         let Some(entry) = self.legs.remove(index) else {
             return;
         };
-        for section in entry
-            .incoming
-            .iter()
-            .flat_map(|incoming| &incoming.sections)
-        {
-            self.end_source(section.spec.track, entry.id);
+        self.agenda.set(index, None);
+        for track in entry.tracks_taken() {
+            self.audience.leave(track, index);
+        }
+        for (track, _) in entry.tracks_fed() {
+            self.end_source(track, entry.id);
         }
     }
 
     pub(super) fn end_source(&mut self, track: TrackId, source: SourceId) {
         if self
             .tracks
-            .get_mut(&track)
+            .get_mut(track)
             .is_some_and(|track| track.remove_source(source))
         {
             self.outbox.push(Event::TrackEnded { track, source });
