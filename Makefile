@@ -82,7 +82,7 @@ lock: $(VENV)/.build ## renew the pinned Python packages from pyproject.toml
 
 .PHONY: clean
 clean: ## remove what was built in the checkout (the cache stays)
-	rm -rf $(VENV) $(NATIVE) tests/browser/node_modules
+	@rm -rf $(VENV) $(NATIVE) tests/browser/node_modules
 
 # ---- set-up -------------------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.build
 
 # The checkout itself is on the environment's path, and `sealcast` is a command in it.
 $(VENV)/.linked: $(VENV)/.made
-	site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	echo "$(abspath src)" > "$$site/sealcast-checkout.pth"
 	printf '#!%s\nfrom sealcast.cli import main\n\nmain()\n' "$(BIN)/python" > $(BIN)/sealcast
 	chmod +x $(BIN)/sealcast
