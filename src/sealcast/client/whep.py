@@ -25,7 +25,7 @@ import msgspec
 
 from sealcast import wire
 from sealcast.client.offer import AgreedTrack, agreed_tracks, build_offer
-from sealcast.errors import LocalError, RemoteError
+from sealcast.errors import LocalError, RemoteError, SealcastError
 from sealcast.keying import dtls_srtp
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs import Seal
@@ -126,7 +126,7 @@ class ViewerSession:
         self._taps: list[FrameTap] = []
         self._readers: list[int] = []
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_WAITING)
-        self._ended: RemoteError | None = None
+        self._ended: SealcastError | None = None
         self._sealed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -275,6 +275,8 @@ class ViewerSession:
         asyncio.get_running_loop().add_reader(descriptor, readable)
 
     def _take(self, tap: FrameTap, track: AgreedTrack) -> None:
+        if self._ended is not None and self.progress.seal is None:
+            return
         now = time.monotonic_ns()
         for data, timestamp, key in tap.read():
             if self._frames.full():
@@ -290,19 +292,30 @@ class ViewerSession:
                     self.progress.stages[stage] = elapsed
                 case wire.LegSealed(seal=seal):
                     # The core was told what is admissible; this is the second pair of eyes.
-                    if self._grant is not None:
-                        notes = judge(seal, self._grant)
-                        self.progress.notes = tuple(note.code for note in notes)
+                    try:
+                        notes = judge(seal, self._grant) if self._grant is not None else ()
+                    except SealcastError as refusal:
+                        self._end(refusal)
+                        return
+                    self.progress.notes = tuple(note.code for note in notes)
                     self.progress.seal = Seal.of_media(seal)
                     self._sealed.set()
                 case wire.LegPath(local=local, remote=remote):
                     self.progress.path = (local, remote)
                 case wire.LegClosed(code=code, detail=detail):
-                    self._ended = RemoteError(code, detail or "")
-                    self._sealed.set()
-                    self._finish()
+                    self._end(RemoteError(code, detail or ""))
                 case _:
                     pass
+
+    def _end(self, reason: SealcastError) -> None:
+        """Whoever waits for a frame or for the seal is told why none will come."""
+        if self._ended is None:
+            self._ended = reason
+        if self.progress.seal is None:  # never sealed as granted: nothing that came counts
+            while not self._frames.empty():
+                self._frames.get_nowait()
+        self._sealed.set()
+        self._finish()
 
     def _finish(self) -> None:
         if self._frames.full():

@@ -1,0 +1,36 @@
+"""What holds for every test: with REQUIRE_ALL=1 a skip is a failure, whoever asked for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that skips itself."""
+    report = yield
+    if _counts(report) and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1 and {item.nodeid} was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips as a whole."""
+    report = yield
+    if _counts(report):
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1 and {collector.nodeid} was skipped: {report.longrepr}"
+    return report
+
+
+def _counts(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    return report.outcome == "skipped" and os.environ.get("REQUIRE_ALL") == "1"
