@@ -174,7 +174,7 @@ _SIGNALLING: Final = (
         500,
         "HTTP.INTERNAL",
         "The node made a mistake of its own.",
-        "Report it with the instance below; the node's log has the rest.",
+        "Report it; the line of the node's log with the same instance says where.",
     ),
     (
         401,
@@ -222,7 +222,7 @@ _SIGNALLING: Final = (
         403,
         "IDENTITY.NOT_ALLOWED",
         "This identity is known but may not do that.",
-        "Add the identity to the stream's list in the configuration, or use one that is on it.",
+        "Use one that may, or add this one to `publishers` of the stream in the configuration.",
     ),
     (
         500,
@@ -276,13 +276,13 @@ _SIGNALLING: Final = (
         503,
         "STREAM.TOO_MANY_VIEWERS",
         "The stream has as many viewers as this node admits.",
-        "Try again later, or raise the limit in the configuration.",
+        "Try again later, or watch at another node.",
     ),
     (
         503,
         "STREAM.TOO_MANY",
         "The node carries as many streams as it admits.",
-        "Stop one, or raise the limit in the configuration.",
+        "Stop another one first, or publish to another node.",
     ),
     (
         403,
@@ -532,8 +532,9 @@ _HANDSHAKE: Final = (
     ),
     (
         "TLS.PEER_CLOSED",
-        "The client left before the handshake was over.",
-        "A port scan or an impatient client; harmless unless it is yours.",
+        "The client closed the connection.",
+        "Nothing is wrong if it was done. In a handshake: a port scan, or a client that does not "
+        "trust this node's certificate; give it the authority.",
     ),
     (
         "TLS.TIMEOUT",
@@ -633,6 +634,11 @@ _IDENTITY: Final = (
         "The client's certificate breaks a rule of RFC 5280.",
         "The detail names the rule; issue the certificate anew.",
     ),
+    (
+        "TS.UNKNOWN_IDENTITY",
+        "The certificate's name is not in the table of encoders and streams.",
+        "Issue it one called encoder/NAME, or add its name to [ingest.ts.streams] in the file.",
+    ),
 )
 
 _KEYS: Final = (
@@ -711,8 +717,8 @@ _MEDIA: Final = (
     ),
     (
         "STREAM.ENDED",
-        "The publisher has stopped and did not come back in time.",
-        "Join again when the stream is live.",
+        "The publisher stopped the stream.",
+        "Nothing is wrong if it was meant to; viewers join again when the stream is live.",
     ),
     (
         "LEG.DELETED",
@@ -758,11 +764,6 @@ _MEDIA: Final = (
         "TS.TRANSCODE_FAILED",
         "An audio frame could not be turned into Opus and was left out.",
         "Look at the encoder's audio; the picture goes on.",
-    ),
-    (
-        "TS.UNKNOWN_IDENTITY",
-        "The certificate's name is not in the table of encoders and streams.",
-        "Add the name to the ingest table in the configuration.",
     ),
     ("RTP.MALFORMED", "A media packet cannot be read and was dropped.", "Report the publisher."),
     (

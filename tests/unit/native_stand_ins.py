@@ -87,7 +87,12 @@ class FakeRelay:
         legs = [call[1]["id"] for call in self.calls if call[0] == "add_leg"]
         sections = [{"packets": 7, "lost": 2, "retransmitted": 1}]
         known = [{"id": leg, "bytes_out": 700, "drops": {}, "send": sections} for leg in legs]
-        return json.dumps({"legs": known, "drops": {"PACKET.UNKNOWN_KIND": 3}}).encode()
+        sockets = [
+            {"datagrams_in": 600, "receive_calls": 15, "datagrams_out": 3000, "send_calls": 50},
+            {"datagrams_in": 40, "receive_calls": 5},
+        ]
+        told = {"legs": known, "sockets": sockets, "drops": {"PACKET.UNKNOWN_KIND": 3}}
+        return json.dumps(told).encode()
 
     def stop(self) -> None: ...
 
@@ -112,7 +117,12 @@ class FakeFront:
         return json.dumps(told).encode()
 
     def counters(self) -> bytes:
-        door = {"open": 1, "handshakes": 2, "requests": 3, "codes": {"TLS.PLAIN_HTTP": 4}}
+        door: dict[str, Any] = {
+            "open": 1,
+            "handshakes": 2,
+            "requests": 3,
+        }
+        door["codes"] = {"TLS.PLAIN_HTTP": 4, "TLS.PEER_CLOSED": 9, "TLS.IDLE": 1}
         return json.dumps({"doors": {"public": door}}).encode()
 
     def open_door(self, *_: Any) -> list[str]:

@@ -4,213 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
-from tests.unit.native_stand_ins import (
-    ADMIN,
-    ANYBODY,
-    ENCODER,
-    VIEWER,
-    FakeFront,
-    FakeIdentity,
-    FakeRelay,
+from prometheus_client.parser import text_string_to_metric_families
+from tests.unit.application import (
+    FRAGMENT,
+    NAMED_ORIGIN,
+    OWN_ORIGIN,
+    SECRET,
+    STREAM,
+    Node,
+    behind_the_gate,
+    offer,
+    problem,
 )
+from tests.unit.native_stand_ins import ADMIN, ENCODER, VIEWER
 
-from sealcast.codes import CODES, PROBLEM_TYPE
-from sealcast.identity import TokenIssuer, TokenKey, TokenVerifier, Verb
+from sealcast.codes import PROBLEM_TYPE
+from sealcast.identity import TokenIssuer, TokenKey, Verb
 from sealcast.keying.agreement import Identity, Proof
-from sealcast.legs import Ledger
-from sealcast.node import config, limits
-from sealcast.node.api.app import AppParts, build
-from sealcast.node.measure import Measure
-from sealcast.node.permission import Permissions
-from sealcast.node.sessions import Sessions
-from sealcast.node.switchboard import Switchboard
-from sealcast.policy import load
-from sealcast.streams import Hub, TrackShape
-
-SECRET = "5ec4e7" * 8
-STREAM = "venue/stage-1"
-OWN_ORIGIN = "https://node.example"
-NAMED_ORIGIN = "https://player.example"
-FRAGMENT = "application/trickle-ice-sdpfrag"
-H264 = "42e01f"
-FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
-
-
-def offer(
-    direction: str,
-    *,
-    video: str = "H264",
-    fingerprint: str = FINGERPRINT,
-    profile: str = "UDP/TLS/RTP/SAVPF",
-    ufrag: str = "peer",
-) -> str:
-    """An offer as a browser makes it, cut to what matters."""
-    codec = {
-        "H264": [
-            "a=rtpmap:102 H264/90000",
-            f"a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={H264}",
-        ],
-        "VP8": ["a=rtpmap:102 VP8/90000"],
-    }[video]
-    transport = [
-        f"a=ice-ufrag:{ufrag}",
-        "a=ice-pwd:" + "p" * 24,
-        "a=ice-options:trickle",
-        *([f"a=fingerprint:{fingerprint}"] if fingerprint else []),
-        "a=setup:actpass",
-        "a=rtcp-mux",
-        f"a={direction}",
-    ]
-    lines = [
-        "v=0",
-        "o=- 46117317 2 IN IP4 127.0.0.1",
-        "s=-",
-        "t=0 0",
-        "a=group:BUNDLE 0 1",
-        f"m=video 9 {profile} 102 103",
-        "c=IN IP4 0.0.0.0",
-        "a=mid:0",
-        *transport,
-        *codec,
-        "a=rtcp-fb:102 nack",
-        "a=rtcp-fb:102 nack pli",
-        "a=rtpmap:103 rtx/90000",
-        "a=fmtp:103 apt=102",
-        f"m=audio 9 {profile} 111",
-        "c=IN IP4 0.0.0.0",
-        "a=mid:1",
-        *transport,
-        "a=rtpmap:111 opus/48000/2",
-    ]
-    return "\r\n".join(lines) + "\r\n"
-
-
-CONFIG = f"""
-[streams."{STREAM}"]
-publishers = ["token", "spiffe://sealcast.internal/encoder/venue-1"]
-[streams.open]
-public = true
-[streams.certificates-only]
-publishers = ["spiffe://sealcast.internal/encoder/other"]
-[cors]
-origins = ["{NAMED_ORIGIN}"]
-[media]
-ice_servers = ["stun:stun.example:3478"]
-"""
-
-
-class Node:
-    """The application with everything behind it that is not native."""
-
-    def __init__(self) -> None:
-        self.settings = config.loads(CONFIG)
-        self.key = TokenKey.generate()
-        self.relay = FakeRelay()
-        self.front = FakeFront()
-        self.board = Switchboard(self.relay, Hub(), Ledger())
-        policy = load("standard")
-        self.sessions = Sessions(
-            self.board, ingest=policy, delivery=policy, make_identity=FakeIdentity
-        )
-        permissions = Permissions(self.settings, TokenVerifier(self.key))
-        self.app = build(
-            AppParts(
-                switchboard=self.board,
-                sessions=self.sessions,
-                measure=Measure(self.board),
-                permissions=permissions,
-                front=self.front,
-                secret=SECRET,
-                cors_origins=self.settings.cors.origins,
-                ice_servers=self.settings.media.ice_servers,
-            )
-        )
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
-            base_url=OWN_ORIGIN,
-        )
-
-    def token(
-        self, verb: Verb, stream: str = STREAM, *, subject: str = "", age_s: float = 0
-    ) -> str:
-        now = time.time() - age_s
-        return TokenIssuer(self.key).issue(stream, verb, 3600, subject, now=now)
-
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        body: str | bytes = b"",
-        *,
-        media_type: str | None = None,
-        token: str | None = None,
-        connection: int | str = ANYBODY,
-        secret: str = SECRET,
-        **headers: str,
-    ) -> httpx.Response:
-        sent = {"x-sealcast-connection": str(connection), "x-sealcast-secret": secret}
-        if media_type is not None:
-            sent["content-type"] = media_type
-        if token is not None:
-            sent["authorization"] = f"Bearer {token}"
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.request(method, path, content=body, headers=sent)
-
-    async def post(
-        self, path: str, body: str | bytes, token: str | None = None, **more: Any
-    ) -> httpx.Response:
-        more.setdefault("media_type", "application/sdp")
-        return await self.ask("POST", path, body, token=token, **more)
-
-    async def publish(self, stream: str = STREAM, **more: Any) -> httpx.Response:
-        token = more.pop("token", None) or self.token(Verb.PUBLISH, stream)
-        answer = await self.post(f"/whip/{stream}", offer("sendonly"), token, **more)
-        assert answer.status_code == 201, answer.text
-        return answer
-
-    async def watch(self, stream: str = STREAM, **more: Any) -> httpx.Response:
-        token = more.pop("token", None) or self.token(Verb.WATCH, stream)
-        return await self.post(f"/whep/{stream}", offer("recvonly"), token, **more)
-
-
-Check = Callable[[Node], Awaitable[None]]
-
-
-def behind_the_gate(check: Check) -> Callable[[], None]:
-    """A test on a fresh node, in an event loop of its own."""
-
-    def run() -> None:
-        async def once() -> None:
-            node = Node()
-            async with node.client:
-                await check(node)
-
-        asyncio.run(once())
-
-    run.__name__ = check.__name__
-    run.__doc__ = check.__doc__
-    return run
-
-
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document of an answer that has the expected status and code."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == PROBLEM_TYPE
-    document: dict[str, Any] = answer.json()
-    assert document["code"] == code, document
-    assert document["status"] == status
-    if code in CODES:
-        assert document["title"]
-        assert document["remedy"]
-        assert document["stage"]
-    return document
-
+from sealcast.node import limits
+from sealcast.streams import TrackShape
 
 # ---- the gate ----------------------------------------------------------------------------------
 
@@ -780,7 +598,41 @@ async def test_metrics_count_by_cause_and_are_for_administrators(node: Node) -> 
     assert 'sealcast_refusals_total{code="STREAM.TAKEN",role="ingest"} 1.0' in text
     assert 'sealcast_connections_ended_total{code="TLS.PLAIN_HTTP",door="public"} 4.0' in text
     assert 'sealcast_packets_dropped_total{code="PACKET.UNKNOWN_KIND"} 3.0' in text
-    assert 'sealcast_legs{role="ingest",state="opening"} 1.0' in text
+    assert 'sealcast_legs{role="ingest",stage="signalling",state="opening"} 1.0' in text
+
+
+@behind_the_gate
+async def test_every_metric_is_explained_and_named_by_the_conventions(node: Node) -> None:
+    await node.publish()
+    page = (await node.ask("GET", "/metrics", connection=ADMIN)).text
+    families = list(text_string_to_metric_families(page))
+    assert len(families) > 15
+    for family in families:
+        assert re.fullmatch(r"sealcast(_[a-z]+)+", family.name), family.name
+        assert family.documentation.endswith("."), family.name
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
+
+
+@behind_the_gate
+async def test_packets_per_system_call_can_be_read(node: Node) -> None:
+    page = (await node.ask("GET", "/metrics", connection=ADMIN)).text
+    for line in (
+        'sealcast_udp_datagrams_total{direction="in"} 640.0',
+        'sealcast_udp_calls_total{direction="in"} 20.0',
+        'sealcast_udp_datagrams_total{direction="out"} 3000.0',
+        'sealcast_udp_calls_total{direction="out"} 50.0',
+    ):
+        assert line in page.splitlines()
+
+
+@behind_the_gate
+async def test_handshake_failures_are_by_door_and_code(node: Node) -> None:
+    page = (await node.ask("GET", "/metrics", connection=ADMIN)).text
+    failures = [line for line in page.splitlines() if "handshake_failures_total{" in line]
+    name = "sealcast_tls_handshake_failures_total"
+    assert failures == [f'{name}{{code="TLS.PLAIN_HTTP",door="public"}} 4.0']
+    assert 'sealcast_connections_ended_total{code="TLS.PEER_CLOSED",door="public"} 9.0' in page
 
 
 @behind_the_gate

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -11,17 +13,17 @@ import pytest
 from tests.unit.native_stand_ins import FakeFront, FakeRelay, tls_facts
 from tests.unit.transport_streams import transport_stream
 
-from sealcast.errors import RemoteError
+from sealcast.errors import LocalError, RemoteError
 from sealcast.identity import TokenKey, TokenVerifier
 from sealcast.keying.agreement import Identity, Proof
-from sealcast.legs import Ledger, Leg, LegState
+from sealcast.legs import Ledger, Leg, LegState, Stage
 from sealcast.node import config
 from sealcast.node.permission import Permissions
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.ts_ingest import TsIngest
 from sealcast.policy import load
 from sealcast.streams import Hub
-from sealcast.wire import ConnectionOpened
+from sealcast.wire import ConnectionClosed, ConnectionOpened
 
 CONFIG = """
 [ingest.ts.streams]
@@ -57,12 +59,21 @@ class Door:
         }
         self.ingest.opened(msgspec.json.decode(json.dumps(told), type=ConnectionOpened))
 
-    async def send(self, connection: int, data: bytes) -> None:
+    async def send(
+        self, connection: int, data: bytes, last_word: str = "TLS.PEER_CLOSED", detail: str = ""
+    ) -> None:
         """All of an encoder's stream, then its end; waits until the leg is over."""
         encoder = self.front.pairs[connection]
         await asyncio.to_thread(encoder.sendall, data)
         encoder.close()
+        self.front_closed(connection, last_word, detail, len(data))
         await self.until(lambda: not self.board.ledger.living())
+
+    def front_closed(self, connection: int, code: str, detail: str = "", came: int = 0) -> None:
+        """The front's last word on a connection, as the supervisor hands it on."""
+        event = ConnectionClosed(connection=connection, code=code, detail=detail, bytes_in=came)
+        self.board.ledger.apply(event, time.time())
+        self.ingest.closed(event)
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
@@ -149,6 +160,9 @@ async def test_a_certificate_that_is_no_encoders_is_refused_and_listed(door: Doo
         "IDENTITY.NOT_ALLOWED",
     ]
     assert {leg.code for leg in door.legs()} == {"TS.UNKNOWN_IDENTITY", "IDENTITY.NOT_ALLOWED"}
+    assert door.board.refused == Counter(
+        {("ingest", "TS.UNKNOWN_IDENTITY"): 1, ("ingest", "IDENTITY.NOT_ALLOWED"): 1}
+    )
     assert all(leg.state is LegState.FAILED for leg in door.legs())
     assert not door.front.pairs, "nothing of theirs was read"
 
@@ -164,9 +178,81 @@ async def test_garbage_ends_the_leg_with_its_code(door: Door) -> None:
     door.connect(1, "encoder/venue-1")
     await door.send(1, b"RTSP/1.0 200 OK\r\n" * 200)
     [leg] = door.legs()
-    assert (leg.state, leg.code) == (LegState.FAILED, "TS.GARBAGE")
-    assert door.board.ended["ingest", "TS.GARBAGE"] == 1
+    assert (leg.state, leg.code, leg.stage) == (LegState.FAILED, "TS.GARBAGE", Stage.MEDIA)
+    assert door.board.ended == Counter({("ingest", "TS.GARBAGE"): 1})
     assert not door.relay.named("add_track")
+
+
+VERDICTS = {
+    "nothing": (b"", "TS.NO_VIDEO"),
+    "garbage": (b"RTSP/1.0 200 OK\r\n" * 200, "TS.GARBAGE"),
+    "no programme": ((b"\x47\x1f\xff\x10" + b"\xff" * 184) * 2000, "TS.NO_VIDEO"),
+    "half a packet at the end": (None, "TS.TRUNCATED"),
+}
+
+
+@pytest.mark.parametrize("what", VERDICTS)
+@pytest.mark.parametrize("front_first", [True, False])
+def test_the_demuxers_verdict_stands_in_ledger_and_counter(what: str, front_first: bool) -> None:
+    data, code = VERDICTS[what]
+
+    async def once() -> None:
+        door = Door()
+        door.connect(1, "encoder/venue-1")
+        sent = transport_stream(seconds=1)[:-100] if data is None else data
+        if front_first:
+            # A reset: the front has told the end before the demuxer read a byte.
+            door.front_closed(1, "TLS.PEER_CLOSED", "reset by peer", len(sent))
+        await door.send(1, sent)
+        [leg] = door.legs()
+        assert (leg.state, leg.code) == (LegState.FAILED, code)
+        assert leg.record(Stage.MEDIA).code == code
+        assert door.board.ended == Counter({("ingest", code): 1})
+        assert leg.counters.bytes_in == len(sent)
+
+    asyncio.run(once())
+
+
+@at_the_door
+async def test_an_encoder_that_fell_silent_is_not_said_to_have_closed(door: Door) -> None:
+    door.connect(1, "encoder/venue-1")
+    await door.send(1, transport_stream(seconds=1), "TLS.IDLE", "no byte for 15 s")
+    [leg] = door.legs()
+    assert (leg.state, leg.code, leg.detail) == (LegState.FAILED, "TLS.IDLE", "no byte for 15 s")
+    assert door.board.ended == Counter({("ingest", "TLS.IDLE"): 1})
+
+
+@at_the_door
+async def test_an_encoder_that_left_is_told_with_the_fronts_evidence(door: Door) -> None:
+    door.connect(1, "encoder/venue-1")
+    cut = "TCP ended without close_notify: the end may be cut short"
+    await door.send(1, transport_stream(seconds=1), "TLS.PEER_CLOSED", cut)
+    [leg] = door.legs()
+    assert (leg.state, leg.code, leg.detail) == (LegState.ENDED, "STREAM.ENDED", cut)
+
+
+@at_the_door
+async def test_a_front_that_says_nothing_more_does_not_keep_the_leg(door: Door) -> None:
+    door.connect(1, "encoder/venue-1")
+    door.front.pairs[1].sendall(transport_stream(seconds=1))
+    door.front.pairs[1].close()
+    await door.until(lambda: not door.board.ledger.living())
+    [leg] = door.legs()
+    assert leg.code == "STREAM.ENDED"
+
+
+@at_the_door
+async def test_an_encoder_that_was_gone_before_it_was_taken_is_not_the_nodes_fault(
+    door: Door,
+) -> None:
+    def gone(connection: int) -> int:
+        raise LocalError("CORE.BAD_ARGUMENT", f"connection {connection} has no plaintext end")
+
+    door.front.take_ingest = gone  # type: ignore[method-assign]
+    door.connect(1, "encoder/venue-1")
+    [leg] = door.legs()
+    assert (leg.state, leg.code) == (LegState.ENDED, "STREAM.ENDED")
+    assert door.board.refused == Counter({("ingest", "STREAM.ENDED"): 1})
 
 
 @at_the_door
@@ -192,6 +278,77 @@ async def test_the_same_encoder_takes_over_and_the_old_connection_ends(door: Doo
     assert taken is not None
     assert taken.state is LegState.LIVE
     assert len(door.relay.named("add_track")) == 2, "the tracks, and so the viewers, stay"
+
+
+@at_the_door
+async def test_an_encoder_restarted_without_b_frames_can_be_watched(door: Door) -> None:
+    def go_live(leg: int) -> None:
+        tracks = [call[1] for call in door.relay.named("add_track")]
+        events = [{"type": "track_live", "track": track, "source": leg} for track in tracks]
+        door.board.take_in(json.dumps(events).encode())
+
+    def sinks() -> int:
+        return len(door.relay.named("frame_sink"))
+
+    door.connect(1, "encoder/venue-1")
+    await asyncio.to_thread(door.front.pairs[1].sendall, transport_stream(seconds=2, b_frames=2))
+    first = door.board.ledger.living()[0].id
+    await door.until(lambda: door.board.ledger.living()[0].notes != ())
+    go_live(first)
+    with pytest.raises(RemoteError, match=r"STREAM\.B_FRAMES"):
+        await door.board.watchable("venue/stage-1", 2.0)
+    # The old connection still hangs when the new one takes over.
+    door.connect(2, "encoder/venue-1")
+    await asyncio.to_thread(door.front.pairs[2].sendall, transport_stream(seconds=2))
+    await door.until(lambda: sinks() == 4)
+    go_live(door.board.ledger.living()[1].id)
+    video, _ = await door.board.watchable("venue/stage-1", 2.0)
+    assert not video.has_b_frames
+
+
+@at_the_door
+async def test_b_frames_of_one_who_waits_do_not_shut_out_the_viewers_of_today(door: Door) -> None:
+    door.connect(1, "encoder/venue-1")
+    await asyncio.to_thread(door.front.pairs[1].sendall, transport_stream(seconds=2))
+    await door.until(lambda: len(door.relay.named("frame_sink")) == 2)
+    door.connect(2, "encoder/venue-1")
+    await asyncio.to_thread(door.front.pairs[2].sendall, transport_stream(seconds=2, b_frames=2))
+    await door.until(lambda: door.board.ledger.living()[1].notes != ())
+    await door.board.watchable("venue/stage-1", 2.0)
+    video = next(call[1] for call in door.relay.named("add_track") if call[2] == "video")
+    new = door.board.ledger.living()[1].id
+    live = {"type": "track_live", "track": video, "source": new}
+    door.board.take_in(json.dumps([live]).encode())
+    with pytest.raises(RemoteError, match=r"STREAM\.B_FRAMES"):
+        await door.board.watchable("venue/stage-1", 2.0)
+
+
+@at_the_door
+async def test_viewers_stay_when_an_encoder_is_killed_and_comes_back(door: Door) -> None:
+    door.connect(1, "encoder/venue-1")
+    await asyncio.to_thread(door.front.pairs[1].sendall, transport_stream(seconds=2))
+    await door.until(lambda: door.board.hub.get("venue/stage-1") is not None)
+    tracks = await door.board.watchable("venue/stage-1", 2.0)
+    viewer = door.board.ledger.new_id()
+    door.board.hub.join(
+        "venue/stage-1",
+        leg=viewer,
+        identity=Identity("vera", Proof.TOKEN),
+        way="whep",
+        tracks=[track.id for track in tracks],
+    )
+    door.front.pairs[1].close()
+    door.front_closed(1, "TLS.PEER_CLOSED", "Connection reset by peer")
+    await door.until(lambda: not door.board.ledger.living())
+    door.board.sweep()
+    door.connect(2, "encoder/venue-1")
+    await asyncio.to_thread(door.front.pairs[2].sendall, transport_stream(seconds=2))
+    await door.until(lambda: len(door.relay.named("frame_sink")) == 4)
+    stream = door.board.hub.get("venue/stage-1")
+    assert stream is not None
+    assert list(stream.viewers) == [viewer]
+    assert [track.id for track in stream.tracks] == [track.id for track in tracks]
+    assert not door.relay.named("remove_track")
 
 
 @at_the_door

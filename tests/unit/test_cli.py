@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import re
 import subprocess
 import sys
 import time
@@ -12,18 +14,20 @@ from typing import Any
 
 import av
 import pytest
+import structlog
 from rich.console import Console
 
-from sealcast.cli import demo_check, demo_picture, main
+from sealcast.cli import demo_check, demo_picture, legs, main
 from sealcast.cli.demo_encoder import arguments, find_ffmpeg
 from sealcast.cli.durations import seconds
 from sealcast.cli.leg_table import leg_table
+from sealcast.cli.log_lines import to_standard_error
 from sealcast.cli.settings import door_url
 from sealcast.client.whep import Frame, endpoint_of
 from sealcast.errors import LocalError
 from sealcast.identity import TokenKey, TokenVerifier, Verb
 from sealcast.keying.agreement import UNPROVED, Identity, Proof, TlsClaim
-from sealcast.legs import Ledger, Stage
+from sealcast.legs import Ledger
 from sealcast.node import config
 from sealcast.policy import Channel, Role, admit, load
 from sealcast.wire import TlsFacts
@@ -78,6 +82,18 @@ def test_a_token_is_bound_to_stream_verb_and_time(
     claims = verifier.verify(token, "venue/stage-1", Verb.PUBLISH, time.time())
     assert claims.identity == Identity("camera 1", Proof.TOKEN)
     assert 890 <= claims.expires_unix - time.time() <= 900
+
+
+def test_a_token_alone_is_printed_where_scripts_read(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (("publish", "a"), ("watch", "a", "--subject", "vera"), ("admin",)):
+        assert run("token", *words) == 0
+        printed = capsys.readouterr()
+        assert re.fullmatch(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\n", printed.out)
+        assert printed.out.strip() not in printed.err
+        assert str(state) in printed.err, "whose key signed it"
+    assert "to administer" in printed.err
 
 
 def test_the_state_folder_is_private(state: Path) -> None:
@@ -182,7 +198,6 @@ def test_the_table_shows_who_and_what_protects_it() -> None:
         role=Role.DELIVERY,
         way="whep",
         stream="venue/stage-1",
-        stage=Stage.SIGNALLING,
         code="SDP.NO_FINGERPRINT",
         detail="",
         now=time.time(),
@@ -203,6 +218,74 @@ def test_the_table_shows_who_and_what_protects_it() -> None:
         "192.0.2.9:4000",
     ):
         assert shown in text
+
+
+LEG: dict[str, Any] = {
+    "id": 1,
+    "role": "delivery",
+    "way": "whep",
+    "stream": "a",
+    "state": "live",
+    "stage": "media",
+    "seal": None,
+    "stages": [],
+    "notes": [],
+    "end": None,
+    "peer": {"name": "vera", "proof": "token", "proved": True},
+    "path": {"local": None, "remote": None},
+    "counters": {"packets_in": 0, "bytes_in": 0, "packets_out": 7, "bytes_out": 900, "lost": 0},
+    "started_unix": 0.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("terminal", "options", "asked"),
+    [
+        (True, (), 3),
+        (True, ("--once",), 1),
+        (False, (), 1),
+        (False, ("--json",), 1),
+    ],
+    ids=["live on a terminal", "once on demand", "once into a pipe", "once as JSON"],
+)
+def test_legs_are_shown(
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    terminal: bool,
+    options: tuple[str, ...],
+    asked: int,
+) -> None:
+    times = 0
+
+    async def ask(*_: object) -> dict[str, Any]:
+        nonlocal times
+        times += 1
+        if times == 3:
+            raise KeyboardInterrupt
+        return {"legs": [LEG]}
+
+    monkeypatch.setattr(legs, "_ask", ask)
+    monkeypatch.setattr(legs, "_PERIOD_S", 0.0)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert run("legs", *options) == 0
+    assert times == asked
+    assert "vera" in capsys.readouterr().out
+
+
+# ---- the log -----------------------------------------------------------------------------------
+
+
+def test_a_peers_words_cannot_begin_a_line_of_the_log() -> None:
+    out = io.StringIO()
+    to_standard_error(stream=out)
+    try:
+        structlog.get_logger().info("refused", detail="\x1b[31mred\nforged line", code="A.B")
+    finally:
+        structlog.reset_defaults()
+    [line] = out.getvalue().splitlines()
+    assert "\x1b" not in line
+    assert "code=A.B" in line
 
 
 # ---- the demo's picture and tone ---------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import secrets
 from pathlib import Path
@@ -11,6 +12,7 @@ import av
 import pytest
 from tests.unit.transport_streams import transport_stream
 
+from sealcast.cli.watch import end_of
 from sealcast.client.offer import AgreedTrack, agreed_tracks, build_offer
 from sealcast.client.saving import Saving
 from sealcast.client.whep import Frame
@@ -140,6 +142,36 @@ def test_a_saved_file_plays_and_keeps_picture_and_sound_together(
     assert pictures[0].time is not None
     assert sounds[0].time is not None
     assert 0.9 < sounds[0].time - pictures[0].time < 1.1
+
+
+class ToldLeg:
+    """A viewer whose node says this of its leg."""
+
+    def __init__(self, told: dict[str, Any] | Exception | None) -> None:
+        self._told = told
+
+    async def leg(self) -> dict[str, Any] | None:
+        if isinstance(self._told, Exception):
+            raise self._told
+        return self._told
+
+
+END = {"code": "STREAM.CODEC_CHANGED", "sentence": "The codec changed.", "detail": None}
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"end": END}, "STREAM.CODEC_CHANGED: The codec changed."),
+        ({"end": {**END, "detail": "To VP8."}}, "STREAM.CODEC_CHANGED: The codec changed. To VP8."),
+        ({"end": None}, None),
+        (None, None),
+        (ConnectionResetError(), None),
+    ],
+)
+def test_a_viewer_whose_leg_ended_is_told_the_nodes_reason(told: Any, reason: str | None) -> None:
+    viewer: Any = ToldLeg(told)
+    assert asyncio.run(end_of(viewer)) == reason
 
 
 def test_a_file_without_a_key_frame_is_not_begun(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealcast.errors import RemoteError
 from sealcast.node import config
 from sealcast.node.toml_lines import line_of
+from sealcast.streams import check_stream_name
 
 
 def refusal(text: str) -> config.ConfigurationRefused:
@@ -25,6 +27,25 @@ def test_an_empty_file_is_the_default_configuration() -> None:
     assert config.Config().doors.ingest_ts.bind[0].endswith(":8445")
     assert config.Config().media.bind[0].endswith(":8443")
     assert config.Config().policy.delivery == "standard"
+
+
+@given(st.text("aZ9._-/ é", max_size=12) | st.sampled_from(["a" * 128, "a" * 129, "a/" * 9 + "a"]))
+def test_the_file_takes_the_names_that_streams_can_have(name: str) -> None:
+    try:
+        check_stream_name(name)
+    except RemoteError:
+        assert refusal(f'[streams."{name}"]\npublic = true').code == "CONFIG.BAD_VALUE"
+    else:
+        assert name in config.loads(f'[streams."{name}"]\npublic = true').streams
+
+
+def test_how_long_viewers_wait_for_a_publisher_is_bounded() -> None:
+    assert config.Config().node.publisher_grace_s == 15
+    assert config.loads("[node]\npublisher_grace_s = 0").node.publisher_grace_s == 0
+    assert config.loads("[node]\npublisher_grace_s = 2.5").node.publisher_grace_s == 2.5
+    for seconds in ("-1", "301", '"15 s"', "inf", "nan"):
+        [complaint] = refusal(f"[node]\npublisher_grace_s = {seconds}\n").complaints
+        assert (complaint.key, complaint.line) == ("node.publisher_grace_s", 2), seconds
 
 
 def test_the_effective_configuration_reads_back_as_itself() -> None:

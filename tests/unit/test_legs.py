@@ -9,11 +9,13 @@ from sealcast import wire
 from sealcast.keying import DtlsClaim, Identity, Proof, TlsClaim
 from sealcast.keying.agreement import UNPROVED
 from sealcast.legs import Counters, Ledger, Leg, LegState, Outcome, Stage, next_outcome
+from sealcast.legs.ledger import STRANGERS_KEPT
 from sealcast.policy import Channel, Grant, Note, Role, admit, load
 from sealcast.wire import FingerprintSpec, LegClosed, LegPath, LegSealed, LegStage, MediaSeal
 
 DIGEST = ":".join(["AB"] * 32)
 PEER = Identity("alice", Proof.TOKEN)
+PEER_ENCODER = Identity("spiffe://example/encoder/a", Proof.CERTIFICATE)
 LOCAL = Identity(DIGEST, Proof.FINGERPRINT)
 CLAIM = DtlsClaim("passive", (FingerprintSpec(algorithm="sha-256", value=DIGEST),))
 SEAL = MediaSeal(
@@ -229,8 +231,97 @@ def test_a_tls_connection_is_a_leg_from_handshake_to_close() -> None:
         wire.ConnectionClosed(connection=31, code="TLS.PEER_CLOSED", bytes_in=5, bytes_out=6), 200.0
     )
     found = leg_of(ledger, leg)
-    assert found.state is LegState.ENDED
+    assert found.state is LegState.LIVE, "how the stream in it ended is not the connection's to say"
     assert (found.counters.packets_in, found.counters.bytes_in) == (7, 5)
+    ledger.close(leg, "STREAM.ENDED", None, 200.0)
+    assert leg_of(ledger, leg).state is LegState.ENDED
+
+
+def encoder(ledger: Ledger) -> int:
+    """An encoder's leg: a TLS connection whose handshake is over."""
+    facts = wire.TlsFacts(version="1.3")
+    admitted = admit(TlsClaim(facts), Channel("1.3", PEER_ENCODER), Role.INGEST, load("strict"))
+    leg = ledger.new_id()
+    ledger.open_connection(
+        leg,
+        leg + 100,
+        facts,
+        grant=admitted,
+        way="mpegts",
+        stream="a",
+        local=LOCAL,
+        peer_address="192.0.2.9:4000",
+        now=100.0,
+    )
+    return leg
+
+
+def outcomes(leg: Leg) -> dict[str, str]:
+    return {record.stage.value: record.outcome.value for record in leg.stages}
+
+
+def test_a_failure_is_marked_at_the_stage_of_its_code() -> None:
+    ledger = Ledger()
+    leg = encoder(ledger)
+    ledger.close(leg, "TS.GARBAGE", "It begins 52 54 53 50.", 100.25)
+    found = leg_of(ledger, leg)
+    assert found.stage is Stage.MEDIA
+    failed = found.record(Stage.MEDIA)
+    assert (failed.outcome, failed.code, failed.ended_ms) == (Outcome.FAILED, "TS.GARBAGE", 250.0)
+    assert failed.detail == "It begins 52 54 53 50."
+    assert set(outcomes(found).values()) == {"done", "failed"}
+
+
+def test_a_live_leg_that_fails_has_its_stage_marked_too() -> None:
+    ledger = Ledger()
+    leg = opened(ledger)
+    for name in ("path", "handshake", "identity", "keys", "media"):
+        ledger.apply(stage(leg, name, "done", 5.0), 100.0)
+    ledger.apply(LegClosed(leg=leg, code="ICE.CONSENT_LOST", detail="30 s"), 130.0)
+    found = leg_of(ledger, leg)
+    assert found.stage is Stage.PATH
+    assert found.record(Stage.PATH).code == "ICE.CONSENT_LOST"
+    assert outcomes(found)["media"] == "done"
+
+
+def test_the_stages_before_the_failed_one_are_done() -> None:
+    ledger = Ledger()
+    refused = ledger.refused(
+        role=Role.INGEST, way="x", stream="a", code="TLS.UNKNOWN_CA", detail="", now=1.0
+    )
+    assert outcomes(refused) == {
+        "signalling": "done",
+        "path": "done",
+        "handshake": "done",
+        "identity": "failed",
+        "keys": "waiting",
+        "media": "waiting",
+    }
+
+
+def test_a_fault_of_the_node_is_marked_where_the_leg_stood() -> None:
+    ledger = Ledger()
+    leg = encoder(ledger)
+    ledger.close(leg, "RELAY.TOO_MANY_SOURCES", None, 101.0)
+    assert leg_of(ledger, leg).record(Stage.MEDIA).code == "RELAY.TOO_MANY_SOURCES"
+
+
+def test_what_the_relay_told_of_a_failed_stage_stays() -> None:
+    ledger = Ledger()
+    leg = opened(ledger)
+    ledger.apply(stage(leg, "path", "failed", 9.0, "ICE.TIMEOUT"), 100.0)
+    ledger.apply(LegClosed(leg=leg, code="ICE.TIMEOUT"), 130.0)
+    found = leg_of(ledger, leg)
+    assert found.record(Stage.PATH).ended_ms == 9.0
+    assert list(outcomes(found).values()).count("failed") == 1
+
+
+@pytest.mark.parametrize("code", ["STREAM.ENDED", "LEG.DELETED", "NODE.STOPPING", "DTLS.CLOSED"])
+def test_a_leg_that_ended_well_has_no_failed_stage(code: str) -> None:
+    ledger = Ledger()
+    leg = encoder(ledger)
+    ledger.close(leg, code, None, 101.0)
+    assert "failed" not in outcomes(leg_of(ledger, leg)).values()
 
 
 def test_a_failed_handshake_is_listed_with_its_door_role_and_address() -> None:
@@ -247,13 +338,43 @@ def test_a_failed_handshake_is_listed_with_its_door_role_and_address() -> None:
     assert leg.peer == UNPROVED
 
 
+def test_a_flood_of_strangers_pushes_out_only_strangers() -> None:
+    ledger = Ledger()
+    left = opened(ledger)
+    ledger.close(left, "ICE.CONSENT_LOST", None, 50.0)
+    for number in range(STRANGERS_KEPT * 20):
+        ledger.apply(
+            wire.HandshakeFailed(door="public", peer=f"192.0.2.9:{number}", code="TLS.NOT_TLS"),
+            100.0 + number,
+        )
+    assert ledger.get(left) is not None
+    assert len(ledger) == STRANGERS_KEPT + 1
+    newest, *_, oldest = ledger
+    assert newest.path_remote == f"192.0.2.9:{STRANGERS_KEPT * 20 - 1}"
+    assert ledger.get(newest.id) == newest
+    assert oldest.id == left, "the newest end is first, whoever it was"
+
+
+def test_sums_over_all_legs_never_go_back() -> None:
+    ledger = Ledger(kept=1)
+    for _ in range(3):
+        leg = opened(ledger)
+        ledger.count(leg, Counters(packets_out=5, bytes_out=50, drops={"RTP.TOO_OLD": 1}))
+        ledger.count(leg, Counters(packets_out=7, bytes_out=70, drops={"RTP.TOO_OLD": 2}))
+        ledger.close(leg, "LEG.DELETED", None, 101.0)
+        # A late, older snapshot.
+        ledger.count(leg, Counters(packets_out=6, bytes_out=60, drops={"RTP.TOO_OLD": 1}))
+    assert ledger.totals.packets["delivery", "out"] == 21
+    assert ledger.totals.octets["delivery", "out"] == 210
+    assert ledger.totals.drops == {"RTP.TOO_OLD": 6}
+
+
 def test_a_refused_offer_is_listed_at_the_stage_where_it_failed() -> None:
     ledger = Ledger()
     ledger.refused(
         role=Role.INGEST,
         way="whip",
         stream="a",
-        stage=Stage.SIGNALLING,
         code="STREAM.TAKEN",
         detail="It is 'a'.",
         now=100.0,

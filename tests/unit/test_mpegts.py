@@ -248,6 +248,18 @@ def test_bytes_in_the_middle_of_a_stream_that_are_damaged_do_not_end_it() -> Non
     assert len(run.video.frames) > 40
 
 
+def test_a_stream_that_turns_into_something_else_is_garbage() -> None:
+    run = Run(transport_stream(seconds=2), b"no sync byte of it at all" * 40_000)
+    assert run.ended.code == "TS.GARBAGE"
+    assert "middle" in run.ended.detail
+    assert run.video.closed
+
+
+def test_a_stream_that_is_joined_in_the_middle_of_a_packet_is_not_called_truncated() -> None:
+    run = Run(transport_stream(seconds=1)[88:])
+    assert run.ended.code == "STREAM.ENDED"
+
+
 def test_a_refusal_by_the_hub_ends_the_stream_with_its_code() -> None:
     refusal = RemoteError("STREAM.TAKEN", "venue/stage-1")
     run = Run(transport_stream(), refuse=refusal)

@@ -52,7 +52,7 @@ codes! {
     TooManyConnections = "FRONT.TOO_MANY_CONNECTIONS":
         "The door already has as many connections as it admits.";
     TooManyHandshakes = "FRONT.TOO_MANY_HANDSHAKES":
-        "The handshake found no free place within its time limit.";
+        "The handshake found no free place within its time limit, or its address holds its share of them.";
     EventsFull = "FRONT.EVENTS_FULL":
         "The application does not drain its events, so a connection that it would have to hear of was refused.";
     IngestFailed = "FRONT.INGEST_FAILED": "No socket pair could be made for an ingest connection.";
@@ -66,6 +66,8 @@ codes! {
         "The head of a request is larger than the door admits.";
     BadRequest = "FRONT.BAD_REQUEST":
         "The request cannot be forwarded as it is.";
+    BodyStalled = "FRONT.BODY_STALLED":
+        "The client stopped sending the body of its request, or sent it too slowly.";
     AppUnavailable = "FRONT.APP_UNAVAILABLE": "The application behind the door does not answer.";
     AppBusy = "FRONT.APP_BUSY": "Every connection to the application is in use.";
     AppTimeout = "FRONT.APP_TIMEOUT": "The application took too long to answer.";

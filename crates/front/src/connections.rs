@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::door::DoorKind;
+use crate::timing::Timing;
 
 /// What is known of an open connection.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,8 @@ pub struct ConnectionFacts {
     pub peer: String,
     /// What TLS negotiated, and who the peer proved to be.
     pub facts: Arc<Facts>,
+    /// When it came and how long its handshake took.
+    pub timing: Timing,
 }
 
 struct Entry {

@@ -19,6 +19,8 @@ use crate::codes::Code;
 use crate::counters::{Gauge, Tally};
 use crate::handle::{FrontError, Shared};
 use crate::limits::Limits;
+use crate::timing::Arrival;
+use crate::turns::Turns;
 
 /// What a door is for.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
@@ -161,7 +163,7 @@ pub(crate) struct Door {
     pub(crate) name: Arc<str>,
     pub(crate) spec: DoorSpec,
     pub(crate) tally: Tally,
-    pub(crate) handshakes: Semaphore,
+    pub(crate) turns: Turns,
     connections: Arc<Semaphore>,
     context: RwLock<SslContext>,
     told: Mutex<ToldFailures>,
@@ -179,7 +181,7 @@ impl Door {
             name: spec.name.as_str().into(),
             spec,
             tally: Tally::default(),
-            handshakes: Semaphore::new(limits.handshakes_per_door),
+            turns: Turns::new(limits),
             connections: Arc::new(Semaphore::new(limits.connections_per_door)),
             context: RwLock::new(context),
             told: Mutex::new(ToldFailures {
@@ -225,18 +227,17 @@ pub(crate) async fn accept(shared: Arc<Shared>, door: Arc<Door>, listener: TcpLi
         };
         match accepted {
             Ok((socket, peer)) => {
+                let arrival = Arrival::now(peer);
                 door.tally.accepted.fetch_add(1, Ordering::Relaxed);
                 let Ok(place) = Arc::clone(&door.connections).try_acquire_owned() else {
                     shared.count(&door, Code::TooManyConnections.code());
                     continue;
                 };
-                // A v4 address that came through a v6 socket is a v4 address.
-                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
                 let alive = shared.alive();
                 tokio::spawn(async move {
                     let _open = Gauge::hold(&door.tally.open);
-                    crate::handshake::receive(&shared, &door, socket, peer).await;
+                    crate::handshake::receive(&shared, &door, socket, arrival).await;
                     drop((place, alive));
                 });
             }

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sealcast_tls::Facts;
 use serde::Serialize;
 
+use crate::timing::Timing;
+
 /// One thing that happened on a door.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -34,6 +36,8 @@ pub enum Event {
         peer: String,
         /// What TLS negotiated.
         facts: Arc<Facts>,
+        /// When it came and how long its handshake took.
+        timing: Timing,
     },
     /// A peer did not get past the handshake.
     HandshakeFailed {
@@ -45,6 +49,8 @@ pub enum Event {
         code: &'static str,
         /// The evidence.
         detail: String,
+        /// From the accepted connection to this end.
+        elapsed_ms: f64,
     },
     /// A connection that was told of has ended.
     ConnectionClosed {
@@ -155,6 +161,7 @@ mod tests {
             peer: "192.0.2.1:1".into(),
             code: "TLS.TIMEOUT",
             detail: String::new(),
+            elapsed_ms: 0.0,
         }
     }
 

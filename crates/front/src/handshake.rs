@@ -19,6 +19,7 @@ use crate::events::Event;
 use crate::handle::Shared;
 use crate::limits::Limits;
 use crate::stream::{Role, TlsStream, Traffic};
+use crate::timing::{Arrival, Timing};
 
 /// Why a connection that was proved has ended.
 pub(crate) struct Ending {
@@ -47,7 +48,7 @@ pub(crate) async fn receive(
     shared: &Arc<Shared>,
     door: &Arc<Door>,
     socket: TcpStream,
-    peer: SocketAddr,
+    arrival: Arrival,
 ) {
     tune(&socket, &shared.limits);
     let ssl = match door.ssl() {
@@ -60,21 +61,23 @@ pub(crate) async fn receive(
     let Ok(mut stream) = TlsStream::new(ssl, Role::Server, socket, &shared.limits) else {
         return;
     };
-    match prove(shared, door, &mut stream).await {
-        Ok(()) => {
+    match prove(shared, door, &mut stream, &arrival).await {
+        Ok(timing) => {
             door.tally.handshakes.fetch_add(1, Ordering::Relaxed);
-            serve(shared, door, stream, peer).await;
+            serve(shared, door, stream, arrival.peer, timing).await;
         }
         Err(refusal) => {
             let plain_http = refusal.code == TLS_PLAIN_HTTP;
-            let silent = refusal.code == TLS_NOT_TLS;
-            tell(shared, door, peer, refusal);
+            // Whoever speaks SSH or RTMP understands no alert. A crowd has none to hear, and to
+            // linger for each of it would keep connections' places from others.
+            let silent =
+                refusal.code == TLS_NOT_TLS || refusal.code == Code::TooManyHandshakes.code();
+            tell(shared, door, &arrival, refusal);
             if plain_http {
                 stream
                     .answer_in_clear(https_only(door.spec.kind).as_bytes())
                     .await;
             } else if silent {
-                // Whoever speaks SSH or RTMP understands no alert.
                 drop(stream);
             } else {
                 stream.finish_failed().await;
@@ -99,20 +102,21 @@ async fn prove(
     shared: &Shared,
     door: &Door,
     stream: &mut TlsStream,
-) -> Result<(), HandshakeFailure> {
-    let deadline = Instant::now() + shared.limits.handshake;
-    let Ok(Ok(_turn)) = timeout_at(deadline, door.handshakes.acquire()).await else {
-        return Err(HandshakeFailure {
+    arrival: &Arrival,
+) -> Result<Timing, HandshakeFailure> {
+    let deadline = arrival.at + shared.limits.handshake;
+    let _turn = door
+        .turns
+        .take(arrival.peer.ip(), deadline)
+        .await
+        .map_err(|detail| HandshakeFailure {
             code: Code::TooManyHandshakes.code(),
-            detail: format!(
-                "{} handshakes are under way",
-                shared.limits.handshakes_per_door
-            ),
-        });
-    };
+            detail,
+        })?;
+    let began = Instant::now();
     let _under_way = Gauge::hold(&door.tally.handshaking);
     match timeout_at(deadline, stream.handshake()).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(arrival.finished(began)),
         Ok(Err(error)) => Err(explain(&error, stream)),
         Err(_) => Err(HandshakeFailure::timed_out(shared.limits.handshake)),
     }
@@ -124,14 +128,15 @@ fn explain(error: &boring::ssl::Error, stream: &TlsStream) -> HandshakeFailure {
     })
 }
 
-fn tell(shared: &Shared, door: &Door, peer: SocketAddr, refusal: HandshakeFailure) {
+fn tell(shared: &Shared, door: &Door, arrival: &Arrival, refusal: HandshakeFailure) {
     shared.count(door, refusal.code);
     if door.may_tell_failure(shared.limits.failure_events_per_second) {
         shared.events.tell_failure(Event::HandshakeFailed {
             door: Arc::clone(&door.name),
-            peer: peer.to_string(),
+            peer: arrival.peer.to_string(),
             code: refusal.code,
             detail: refusal.detail,
+            elapsed_ms: arrival.elapsed_ms(),
         });
     } else {
         shared.events.count_dropped();
@@ -152,7 +157,13 @@ fn https_only(kind: DoorKind) -> String {
 }
 
 /// A proved connection, from its entry in the table to its leaving.
-async fn serve(shared: &Arc<Shared>, door: &Arc<Door>, stream: TlsStream, peer: SocketAddr) {
+async fn serve(
+    shared: &Arc<Shared>,
+    door: &Arc<Door>,
+    stream: TlsStream,
+    peer: SocketAddr,
+    timing: Timing,
+) {
     let facts = Arc::new(sealcast_tls::server::facts(stream.ssl()));
     let connection = shared.connections.next_id();
     let announced = door.spec.kind == DoorKind::TlsIngest || facts.peer.is_some();
@@ -162,6 +173,7 @@ async fn serve(shared: &Arc<Shared>, door: &Arc<Door>, stream: TlsStream, peer: 
         kind: door.spec.kind,
         peer: peer.to_string(),
         facts,
+        timing,
     };
     let (ours, theirs) = match door.spec.kind {
         DoorKind::Https => (None, None),
@@ -229,6 +241,7 @@ impl Visit {
                 connection: visit.facts.connection,
                 peer: visit.facts.peer.clone(),
                 facts: visit.facts.facts.clone(),
+                timing: visit.facts.timing,
             };
             if !shared.events.announce(event) {
                 visit.announced = false;

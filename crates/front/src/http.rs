@@ -31,7 +31,7 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// What every request of one connection shares.
 pub(crate) struct Caller {
     pub(crate) shared: Arc<Shared>,
-    door: Arc<Door>,
+    pub(crate) door: Arc<Door>,
     /// The connection's id.
     pub(crate) connection: HeaderValue,
     /// The peer's address, without its port.

@@ -24,8 +24,8 @@
 //! compare the secret header in constant time on every request; drain events when the descriptor is
 //! readable; take every ingest it is told of.
 //!
-//! One connection's journey reads in this order: [`door`](DoorSpec) accepts, `handshake` proves,
-//! `connections` remembers, `http` and `proxy` or `ingest` serve, `events` tell.
+//! One connection's journey reads in this order: [`door`](DoorSpec) accepts, `turns` lets wait,
+//! `handshake` proves, `connections` remembers, `http` and `proxy` or `ingest` serve, `events` tell.
 
 #![deny(unsafe_code)]
 
@@ -44,6 +44,9 @@ mod pool;
 mod proxy;
 mod record;
 mod stream;
+mod timing;
+mod turns;
+mod upload;
 
 pub use codes::{Code, CODES};
 pub use connections::ConnectionFacts;
@@ -53,3 +56,4 @@ pub use events::Event;
 pub use handle::{FrontConfig, FrontError, FrontHandle};
 pub use limits::Limits;
 pub use stream::{Role, TlsStream, Traffic};
+pub use timing::Timing;

@@ -10,6 +10,9 @@ pub struct Limits {
     pub connections_per_door: usize,
     /// Handshakes that one door works on at once; one more waits for its turn within `handshake`.
     pub handshakes_per_door: usize,
+    /// One address may hold one in so many of a door's places for handshakes, and have so large a
+    /// part of its connections wait unproved (see `turns`).
+    pub address_share: usize,
     /// `handshake_failed` events per second and door; the rest are only counted.
     pub failure_events_per_second: u32,
     /// Length of a door's accept queue in the kernel.
@@ -38,6 +41,11 @@ pub struct Limits {
     /// h1: from the first wait for a request to the end of its head; so also the time that an idle
     /// connection lives.
     pub header_read: Duration,
+    /// A client from which we wait for the body of its request and that sends less than
+    /// `body_progress` bytes within this time has stalled.
+    pub body_stall: Duration,
+    /// So a body smaller than this has to arrive within one `body_stall`.
+    pub body_progress: usize,
     /// h2: streams that one connection may have open.
     pub h2_streams: u32,
     /// h2: a connection without a request for this long is told to go.
@@ -71,6 +79,7 @@ impl Default for Limits {
         Self {
             connections_per_door: 4096,
             handshakes_per_door: 512,
+            address_share: 4,
             failure_events_per_second: 20,
             backlog: 1024,
 
@@ -84,6 +93,8 @@ impl Default for Limits {
 
             header_bytes: 32 << 10,
             header_read: Duration::from_secs(60),
+            body_stall: Duration::from_secs(30),
+            body_progress: 1 << 10,
             h2_streams: 128,
             h2_idle: Duration::from_secs(300),
             h2_ping: Duration::from_secs(20),

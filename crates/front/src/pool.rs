@@ -7,13 +7,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -23,43 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::app_stream::AppStream;
 use crate::codes::Code;
 use crate::limits::Limits;
-
-/// The body of a request on its way to the application.
-pub(crate) enum Upload {
-    /// As the client sends it.
-    Client(Incoming),
-    /// Nothing.
-    Empty,
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut *self {
-            Upload::Client(body) => Pin::new(body).poll_frame(context),
-            Upload::Empty => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Upload::Client(body) => body.is_end_stream(),
-            Upload::Empty => true,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Upload::Client(body) => body.size_hint(),
-            Upload::Empty => SizeHint::with_exact(0),
-        }
-    }
-}
+use crate::upload::Upload;
 
 struct Idle {
     sender: SendRequest<Upload>,

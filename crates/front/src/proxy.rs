@@ -22,7 +22,8 @@ use tokio::time::timeout;
 
 use crate::codes::Code;
 use crate::http::{Caller, Underway};
-use crate::pool::{AppPool, Lease, Upload};
+use crate::pool::{AppPool, Lease};
+use crate::upload::{Upload, UploadError};
 
 const CONNECTION: HeaderName = HeaderName::from_static("x-sealcast-connection");
 const SECRET: HeaderName = HeaderName::from_static("x-sealcast-secret");
@@ -118,18 +119,17 @@ impl Proxy {
         let client = hyper::upgrade::on(&mut request);
         let (mut head, body) = request.into_parts();
         let upgrade = asks_for_websocket(&head);
+        let version = head.version;
         if let Err(reason) = self.rewrite(caller, &mut head, upgrade) {
             return caller.refuse(Code::BadRequest, reason);
         }
-        let body = if body.is_end_stream() {
-            Upload::Empty
-        } else {
-            Upload::Client(body)
-        };
+        let body = Upload::new(body, &caller.door, &caller.shared.limits);
         match self.exchange(caller, Request::from_parts(head, body)).await {
             Ok((response, lease)) => {
                 take_answer(caller, underway, client, upgrade, response, lease)
             }
+            // Counted where it happened.
+            Err((Code::BodyStalled, detail)) => too_slow(version, &detail),
             Err((code, detail)) => caller.refuse(code, &detail),
         }
     }
@@ -223,10 +223,15 @@ impl Proxy {
 fn judge(error: &hyper::Error) -> (Code, String) {
     let code = if error.is_user() {
         // "User" is who gave the body: the client.
-        return (
-            Code::BadRequest,
-            "its body broke off or is malformed".to_owned(),
-        );
+        let upload =
+            std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<UploadError>());
+        return match upload {
+            Some(stalled @ UploadError::Stalled(_)) => (Code::BodyStalled, stalled.to_string()),
+            _ => (
+                Code::BadRequest,
+                "its body broke off or is malformed".to_owned(),
+            ),
+        };
     } else if error.is_parse() {
         Code::AppBadAnswer
     } else {
@@ -381,23 +386,37 @@ struct Problem<'a> {
     code: &'static str,
 }
 
+/// The answer to a client from which the rest of its body may still come: nothing more can be read
+/// from an h1 connection then (RFC 9110 §15.5.9). Over h2 only the stream ends.
+fn too_slow(version: Version, detail: &str) -> Response<Answer> {
+    let mut response = problem(Code::BodyStalled, detail);
+    if version != Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 /// The answer to a request that did not reach the application, or whose answer did not come back.
 pub(crate) fn problem(code: Code, detail: &str) -> Response<Answer> {
     let status = match code {
         Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::BodyStalled => StatusCode::REQUEST_TIMEOUT,
         Code::AppBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::AppTimeout => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
     };
     let advice = match code {
         Code::BadRequest => "Correct the request.",
+        Code::BodyStalled => "Send the request again, and its body without long pauses.",
         Code::AppBusy | Code::AppUnavailable => {
             "Try again in a moment; if it stays so, look at the node's log."
         }
         _ => "Look at the node's log.",
     };
     // What the operating system said about the private socket stays inside.
-    let because = if code == Code::BadRequest {
+    let because = if matches!(code, Code::BadRequest | Code::BodyStalled) {
         format!(" ({detail})")
     } else {
         String::new()

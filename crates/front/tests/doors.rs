@@ -113,6 +113,7 @@ fn a_door_admits_no_more_connections_than_its_limit() {
     let _app = App::start(&folder.socket());
     let limits = Limits {
         connections_per_door: 3,
+        address_share: 1,
         ..Limits::default()
     };
     let front = Front::start(&folder.socket(), limits);
@@ -136,6 +137,7 @@ fn silent_peers_do_not_take_every_place_in_the_handshake_for_ever() {
     let _app = App::start(&folder.socket());
     let limits = Limits {
         handshakes_per_door: 2,
+        address_share: 1,
         handshake: Duration::from_secs(1),
         ..Limits::default()
     };

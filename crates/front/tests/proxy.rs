@@ -5,10 +5,10 @@ mod kit;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use kit::app::{large, raw, read_request, reply, App};
 use kit::client::{exchange, exchange_h2, get, read_answer, read_head, Caller};
@@ -586,4 +586,149 @@ fn a_message_with_two_lengths_is_not_forwarded_with_both() {
             "{head}"
         );
     }
+}
+
+fn with_stall(limit: Duration) -> Limits {
+    Limits {
+        body_stall: limit,
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn an_upload_that_stalls_gets_a_problem_document_and_the_end_of_its_connection() {
+    let folder = Folder::new();
+    let _app = App::start(&folder.socket());
+    let limit = Duration::from_millis(300);
+    let front = Front::start(&folder.socket(), with_stall(limit));
+    let mut client = Caller::new(&front.ca).call(front.https());
+    let begun = Instant::now();
+    let answer = exchange(
+        &mut client,
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100",
+        b"the rest never comes",
+    );
+    assert!(begun.elapsed() >= limit);
+    let problem = answer.json();
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (408, Some("application/problem+json"))
+    );
+    assert_eq!(problem["code"], "FRONT.BODY_STALLED");
+    assert_eq!(problem["status"], 408);
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(client.read(&mut [0; 16]).expect("a clean end"), 0);
+    assert_eq!(front.counted("public", "FRONT.BODY_STALLED"), 1);
+    assert_eq!(front.counted("public", "FRONT.BAD_REQUEST"), 0);
+    // Its place at the application is free again.
+    wait_until("the connection to the application to end", || {
+        front.counters().app_connections == 0
+    });
+}
+
+#[test]
+fn a_stalled_upload_over_http_2_leaves_the_other_requests_of_its_connection_alone() {
+    let folder = Folder::new();
+    let _app = App::start(&folder.socket());
+    let front = Front::start(&folder.socket(), with_stall(Duration::from_millis(300)));
+    let address = front.https();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let caller = Caller::new(&front.ca).alpn(b"\x02h2");
+        let mut sender = caller.call_h2_with::<SilentBody>(address).await;
+        let stalled = hyper::Request::post("https://localhost/echo")
+            .body(SilentBody { silent: true })
+            .expect("a request");
+        let answer = sender.send_request(stalled).await.expect("an answer");
+        assert_eq!(answer.status(), 408);
+        assert!(!answer.headers().contains_key("connection"));
+        let body = answer.into_body().collect().await.expect("the document");
+        let problem: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+        assert_eq!(problem["code"], "FRONT.BODY_STALLED");
+
+        let next = hyper::Request::get("https://localhost/echo")
+            .body(SilentBody { silent: false })
+            .expect("a request");
+        let answer = sender.send_request(next).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+    });
+    assert_eq!(front.counted("public", "FRONT.BODY_STALLED"), 1);
+}
+
+/// A body of which nothing ever comes, or that is empty.
+struct SilentBody {
+    silent: bool,
+}
+
+impl hyper::body::Body for SilentBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        if self.silent {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(None)
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.silent
+    }
+}
+
+#[test]
+fn a_stall_after_the_answer_has_begun_is_counted_too() {
+    let folder = Folder::new();
+    let (go_on, wait_for_it) = std::sync::mpsc::channel::<()>();
+    let wait_for_it = std::sync::Mutex::new(wait_for_it);
+    raw(&folder.socket(), move |_, mut stream| {
+        read_request(&mut stream).expect("a request");
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
+        // Until the test is over.
+        let _ = wait_for_it.lock().expect("one thread at a time").recv();
+    });
+    let front = Front::start(&folder.socket(), with_stall(Duration::from_millis(300)));
+    let mut client = Caller::new(&front.ca).call(front.https());
+    client
+        .write_all(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nab")
+        .expect("the request is taken");
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 200"));
+    wait_until("the stall to be counted", || {
+        front.counted("public", "FRONT.BODY_STALLED") == 1
+    });
+    wait_until("both connections to end", || {
+        let counters = front.counters();
+        (counters.app_connections, counters.doors["public"].open) == (0, 0)
+    });
+    drop(go_on);
+}
+
+#[test]
+fn an_application_that_takes_its_time_with_an_upload_is_not_the_clients_stall() {
+    let folder = Folder::new();
+    let limit = Duration::from_millis(200);
+    raw(&folder.socket(), move |_, mut stream| {
+        read_request(&mut stream).expect("a request");
+        // The whole body is on its way; nobody takes it for several times the limit.
+        std::thread::sleep(limit * 5);
+        let mut rest = 8 << 20;
+        let mut bytes = vec![0; 64 << 10];
+        while rest > 0 {
+            rest -= stream.read(&mut bytes).expect("the body").min(rest);
+        }
+        reply(&mut stream, "done");
+    });
+    let front = Front::start(&folder.socket(), with_stall(limit));
+    let mut client = Caller::new(&front.ca).call(front.https());
+    let answer = exchange(
+        &mut client,
+        "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608",
+        &vec![0; 8 << 20],
+    );
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"done"[..]));
+    assert_eq!(front.counted("public", "FRONT.BODY_STALLED"), 0);
 }

@@ -1,4 +1,4 @@
-"""Where a command's log goes."""
+"""Where a command's log goes, and how a line of it looks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 
 def to_standard_error(level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -17,7 +18,17 @@ def to_standard_error(level: int = logging.INFO, stream: TextIO | None = None) -
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=out.isatty()),
+            printable,
+            # In the order in which they were said: who, what, why.
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False),
         ],
         logger_factory=structlog.WriteLoggerFactory(file=out),
     )
+
+
+def printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """No value begins a line or moves a terminal's cursor, wherever its words came from."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = ascii(value)
+    return event

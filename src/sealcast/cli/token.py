@@ -1,7 +1,13 @@
-"""`sealcast token`: tokens signed with the node's key."""
+"""`sealcast token`: tokens signed with the node's key.
+
+Standard output is the token and nothing else, so that a script can take it as it is; what it is
+for, and whose key signed it, goes to standard error.
+"""
 
 from __future__ import annotations
 
+import datetime
+import sys
 import time
 from typing import Annotated
 
@@ -43,4 +49,11 @@ def admin(*, lifetime: Lifetime = "1h", subject: Subject = "", config: ConfigFil
 
 def _issue(stream: str, verb: Verb, lifetime: str, subject: str, file: ConfigFile) -> None:
     state = open_state(load_config(file))
-    print(state.issuer.issue(stream, verb, seconds(lifetime), subject, now=time.time()))
+    now, valid_s = time.time(), seconds(lifetime)
+    print(state.issuer.issue(stream, verb, valid_s, subject, now=now), flush=True)
+    until = datetime.datetime.fromtimestamp(now + valid_s, datetime.UTC)
+    purpose = "to administer" if verb is Verb.ADMIN else f"to {verb} {stream}"
+    holder = f" as {subject}" if subject else ""
+    print(f"{purpose}{holder}, until {until:%Y-%m-%d %H:%M:%S} UTC", file=sys.stderr)
+    made = "the new key" if state.first_start else "the key"
+    print(f"signed with {made} in {state.path}", file=sys.stderr)

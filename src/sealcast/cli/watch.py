@@ -66,6 +66,8 @@ async def _watch(
                     counted[frame.kind] += 1
                     if saving is not None:
                         saving.write(frame)
+            if reason := await end_of(viewer):
+                print(f"ended        {reason}", flush=True)
         except TimeoutError:
             pass
         finally:
@@ -75,6 +77,20 @@ async def _watch(
             print(f"frames       {told or 'none'}", flush=True)
     if not counted:
         raise RemoteError("CLIENT.NO_MEDIA", "The leg was sealed, but no frame came.")
+
+
+async def end_of(viewer: ViewerSession) -> str | None:
+    """Why the node ended the leg, in its own words; on the wire it said only goodbye."""
+    try:
+        leg = await viewer.leg()
+    except Exception:
+        # The node may be gone as well; that the leg is over is known without it.
+        return None
+    if leg is None or leg["end"] is None:
+        return None
+    end = leg["end"]
+    parts = (f"{end['code']}:", end["sentence"], end["detail"])
+    return " ".join(part for part in parts if part)
 
 
 def seal_lines(viewer: ViewerSession) -> str:

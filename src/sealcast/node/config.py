@@ -41,10 +41,11 @@ Bind = Annotated[
 StreamName = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,7}$",
-        max_length=200,
+        # The rule of `sealcast.streams.check_stream_name`; a test compares the two.
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$",
+        max_length=128,
         description="must be a stream's path, as in venue/stage-1: "
-        "letters, digits, '.', '_', '-', at most 8 parts",
+        "letters, digits, '.', '_', '-', at most 128 characters",
     ),
 ]
 Origin = Annotated[
@@ -92,6 +93,15 @@ class Node(_Table, frozen=True):
         str,
         Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$", description="the SPIFFE trust domain, lower case"),
     ] = "sealcast.internal"
+    publisher_grace_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="how many seconds viewers are kept after their publisher vanished: one who "
+            "comes back in time has them again, else their legs end with STREAM.ENDED",
+        ),
+    ] = 15.0
 
 
 class Door(_Table, frozen=True):

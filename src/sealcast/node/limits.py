@@ -14,13 +14,19 @@ READY_WAIT_S: Final = 2.0
 """How long a viewer's request waits for the first parameter sets of a stream that has begun."""
 RETRY_AFTER_S: Final = 2
 """What a viewer of an absent stream is told to wait."""
-SWEEP_S: Final = 5.0
+SWEEP_S: Final = 1.0
 """How often streams without a publisher are looked for."""
 MEASURE_S: Final = 0.5
 """Counters are asked from the relay at most this often, however many ask us."""
+MEASURE_SHARE: Final = 0.01
+"""And more seldom where it would spend more than this share of its time on answers."""
+MEASURE_UNASKED_S: Final = 5.0
+"""They are asked this often even when nobody wants them, so that a leg ends with recent ones."""
+KNOCKS_TOLD_S: Final = 60.0
+"""A door's failed handshakes are a line in the log at most this often; the line counts them."""
+LAST_WORD_S: Final = 0.5
+"""How long a demuxer that read to the end waits to hear why the connection ended."""
 ATTACH_S: Final = 5.0
 """How long a demuxer's thread waits for the event loop."""
 STOP_S: Final = 3.0
 """How long each part has to stop."""
-TAKEN_IN_TURN: Final = 512
-"""Events of one drain that are worked off before the loop may do something else."""

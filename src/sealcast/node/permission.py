@@ -67,7 +67,9 @@ class Permissions:
             except RemoteError:
                 allowed = False
         if identity.proof is not Proof.CERTIFICATE or not allowed:
-            raise RemoteError("IDENTITY.NOT_ALLOWED", f"{identity.name!r} publishes elsewhere.")
+            raise RemoteError(
+                "IDENTITY.NOT_ALLOWED", f"{identity.name!r} may not publish {stream!r}."
+            )
         return identity
 
     def publisher(
@@ -79,7 +81,9 @@ class Permissions:
             claims = self._verifier.verify(token or "", stream, Verb.PUBLISH, now)
             admitted = self._rule(stream).publishers
             if admitted and _BY_TOKEN not in admitted:
-                raise RemoteError("IDENTITY.NOT_ALLOWED", "Here only certificates publish.")
+                raise RemoteError(
+                    "IDENTITY.NOT_ALLOWED", "This stream takes certificates only, no tokens."
+                )
             return claims.identity
         return self.may_publish(stream, identity_of(peer))
 
@@ -100,7 +104,9 @@ class Permissions:
         if self.is_public(stream):
             return identity
         if identity.proved:
-            raise RemoteError("IDENTITY.NOT_ALLOWED", f"{identity.name!r} is no viewer.")
+            raise RemoteError(
+                "IDENTITY.NOT_ALLOWED", f"{identity.name!r} is not called viewer/NAME."
+            )
         raise RemoteError("TOKEN.MISSING")
 
     def administrator(
@@ -112,7 +118,9 @@ class Permissions:
         identity = identity_of(peer)
         path = self._path(identity)
         if path is None or not path.startswith(ADMIN):
-            raise RemoteError("IDENTITY.NOT_ALLOWED", f"{identity.name!r} is no administrator.")
+            raise RemoteError(
+                "IDENTITY.NOT_ALLOWED", f"{identity.name!r} is not called admin/NAME."
+            )
         return identity
 
     def same_caller(
@@ -143,7 +151,7 @@ class Permissions:
         else:
             same = not known.proved or identity_of(peer) == known
         if not same:
-            raise RemoteError("IDENTITY.NOT_ALLOWED", "The session is another one's.")
+            raise RemoteError("IDENTITY.NOT_ALLOWED", "The session was opened by somebody else.")
 
     def _rule(self, stream: str) -> StreamRule:
         return self._config.streams.get(stream, _NO_RULE)

@@ -1,15 +1,18 @@
 """WHIP and WHEP sessions: from an offer that came to a leg that runs.
 
 Does: asks policy, hub, `ingest.whip` and `delivery.whep` in order, carries their values out, keeps
-what a PATCH or DELETE needs to know.
+what a PATCH or DELETE needs to know; remembers whose a session was that is over, for as long as the
+ledger has its leg.
 
-Does not: read HTTP; who is calling was found out before (`sealcast.node.api.access`).
+Does not: read HTTP; who is calling was found out before (`sealcast.node.api.access`). Does not
+count refusals; whoever answers them does (`sealcast.node.api.refusals`).
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,18 +56,25 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaSession:
-    """What stands behind a session's address. `id` cannot be guessed."""
+class Held:
+    """Whose a session is, and for which leg. `id` cannot be guessed."""
 
     id: str
     leg: int
     stream: str
     verb: Verb
     identity: Identity
+    created_unix: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSession:
+    """What stands behind a session's address."""
+
+    held: Held
     etag: str
     remote_ufrag: str
     answer: Session
-    created_unix: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,7 @@ class Sessions:
         self._advertise = tuple(advertise)
         self._by_id: dict[str, MediaSession] = {}
         self._by_leg: dict[int, str] = {}
+        self._over: OrderedDict[str, Held] = OrderedDict()
         switchboard.when_over(self._forget)
 
     def __len__(self) -> int:
@@ -103,8 +114,13 @@ class Sessions:
         """The session at an address; HTTP.NOT_FOUND when it is over or never was."""
         session = self._by_id.get(session_id)
         if session is None:
-            raise RemoteError("HTTP.NOT_FOUND", "The session is over.")
+            raise RemoteError("HTTP.NOT_FOUND", "The session is over, or never was.")
         return session
+
+    def holder(self, session_id: str) -> Held | None:
+        """Whose the session at an address is or was; None when the ledger has forgotten its leg."""
+        session = self._by_id.get(session_id)
+        return self._over.get(session_id) if session is None else session.held
 
     # ---- POST --------------------------------------------------------------------------------
 
@@ -207,20 +223,20 @@ class Sessions:
             return None
         credentials = IceCredentials.draw(secrets.token_bytes)
         self._board.relay.restart_ice(
-            session.leg,
+            session.held.leg,
             credentials.ufrag,
             credentials.pwd,
             decision.credentials.ufrag,
             decision.credentials.pwd,
         )
         renewed = replace(session, etag=_etag(), remote_ufrag=decision.credentials.ufrag)
-        self._by_id[session.id] = renewed
+        self._by_id[session.held.id] = renewed
         transport = LocalTransport(credentials, Fingerprint(_HASH, ""), self._addresses())
         return Restarted(restart_answer(session.answer, transport), renewed)
 
     def delete(self, session: MediaSession) -> None:
         """The peer ends its session."""
-        self._board.end(session.leg, "LEG.DELETED")
+        self._board.end(session.held.leg, "LEG.DELETED")
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -263,39 +279,44 @@ class Sessions:
     def _remember(
         self, leg: int, stream: str, verb: Verb, caller: Caller, offer: Offer, answer: Session
     ) -> MediaSession:
-        session = MediaSession(
+        held = Held(
             id=secrets.token_urlsafe(24),
             leg=leg,
             stream=stream,
             verb=verb,
             identity=caller.identity,
-            etag=_etag(),
-            remote_ufrag=offer.credentials.ufrag,
-            answer=answer,
             created_unix=time.time(),
         )
-        self._by_id[session.id] = session
-        self._by_leg[leg] = session.id
+        session = MediaSession(held, _etag(), offer.credentials.ufrag, answer)
+        self._by_id[held.id] = session
+        self._by_leg[leg] = held.id
         return session
 
     def _forget(self, leg: int) -> None:
         session_id = self._by_leg.pop(leg, None)
-        if session_id is not None:
-            self._by_id.pop(session_id, None)
+        if session_id is None:
+            return
+        self._over[session_id] = self._by_id.pop(session_id).held
+        # In the order in which the ledger forgets: that of their ends.
+        while self._over:
+            oldest = next(iter(self._over.values()))
+            if self._board.ledger.get(oldest.leg) is not None:
+                break
+            del self._over[oldest.id]
 
     def _refuse(
         self, role: Role, error: SealcastError, way: str, stream: str, caller: Caller
     ) -> None:
-        self._board.refuse(
-            role,
-            error,
-            way=way,
-            stream=stream,
-            peer=caller.identity,
-            peer_address=caller.address,
-            # A viewer who asks again and again for a stream that is not there is no failed leg.
-            listed=caller.identity.proved and error.code not in _COMMON,
-        )
+        # A viewer who asks again and again for a stream that is not there is no failed leg.
+        if caller.identity.proved and error.code not in _COMMON:
+            self._board.list_refusal(
+                role,
+                error,
+                way=way,
+                stream=stream,
+                peer=caller.identity,
+                peer_address=caller.address,
+            )
 
 
 _COMMON = frozenset({"STREAM.ABSENT", "STREAM.NOT_READY", "STREAM.BAD_NAME", "NODE.STOPPING"})

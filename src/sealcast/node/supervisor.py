@@ -13,8 +13,8 @@ The caller must still: run it in an event loop, and `stop` what was started, als
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
+import math
 import os
 import secrets
 import time
@@ -33,6 +33,7 @@ from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
 from sealcast.node.config import Config, Policy
 from sealcast.node.doors import INGEST_TS, ROLES, open_doors, usable
+from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
@@ -41,7 +42,7 @@ from sealcast.node.state_folder import StateFolder, open_state_folder
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.ts_ingest import TsIngest
 from sealcast.policy import load
-from sealcast.streams import Hub
+from sealcast.streams import Hub, HubLimits
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -62,6 +63,7 @@ class _Parts:
     switchboard: Switchboard | None = None
     measure: Measure | None = None
     ts_ingest: TsIngest | None = None
+    knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
     sweeper: asyncio.Task[None] | None = None
 
@@ -112,7 +114,8 @@ class Node:
         server = state.server(config.node.names, now)
 
         parts.relay = relay = Relay(binds=usable(config.media.bind))
-        parts.switchboard = board = Switchboard(relay, Hub(), Ledger(door_roles=ROLES))
+        hub = Hub(HubLimits(grace_s=config.node.publisher_grace_s))
+        parts.switchboard = board = Switchboard(relay, hub, Ledger(door_roles=ROLES))
         sessions = Sessions(
             board,
             ingest=load(config.policy.ingest),
@@ -151,7 +154,7 @@ class Node:
         await parts.application.start()
         self._watch(relay.fileno(), lambda: board.take_in(relay.drain_events()))
         self._watch(front.fileno(), lambda: self._take_in_front(front, board, ts_ingest))
-        parts.sweeper = asyncio.create_task(self._sweep(board))
+        parts.sweeper = asyncio.create_task(self._sweep(board, parts.knocks))
         # Last: whoever finds a door open finds everything behind it.
         self.addresses = open_doors(front, config, state, server)
         self.addresses["media"] = relay.local_addresses()
@@ -159,6 +162,7 @@ class Node:
     async def stop(self) -> None:
         """Stop everything that was started, in order; more than once does no harm."""
         parts, self._parts = self._parts, _Parts()
+        parts.knocks.tell(math.inf)
         if parts.sweeper is not None:
             parts.sweeper.cancel()
         if parts.switchboard is not None:
@@ -206,16 +210,25 @@ class Node:
                 case wire.ConnectionClosed():
                     ts_ingest.closed(event)
                 case wire.HandshakeFailed():
-                    _log.debug("handshake failed", door=event.door, code=event.code)
+                    self._parts.knocks.failed(event, time.monotonic())
                 case _:
                     pass
 
-    @staticmethod
-    async def _sweep(board: Switchboard) -> None:
+    async def _sweep(self, board: Switchboard, knocks: Knocks) -> None:
+        """What is done from time to time, whether anything happens or not."""
+        measured = time.monotonic()
         while True:
             await asyncio.sleep(limits.SWEEP_S)
-            with contextlib.suppress(Exception):
+            now = time.monotonic()
+            try:
                 board.sweep()
+                knocks.tell(now)
+                if now - measured >= limits.MEASURE_UNASKED_S:
+                    measured = now
+                    await self.refresh_counters()
+            except Exception as error:
+                # The next round may find things mended; without rounds viewers would wait for ever.
+                _log.error("bug in the sweep", error=repr(error))
 
 
 def _name_exceptions(config: Config) -> None:

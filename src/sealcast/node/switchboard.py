@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -23,7 +24,7 @@ from sealcast import wire
 from sealcast.codes import lookup
 from sealcast.errors import RemoteError, SealcastError
 from sealcast.keying.agreement import UNPROVED, Identity
-from sealcast.legs import Ledger, Stage
+from sealcast.legs import Ledger, Leg, LegState
 from sealcast.node.ports import RelayPort
 from sealcast.policy import Role
 from sealcast.streams import Change, Hub, Publication, Track
@@ -42,11 +43,14 @@ class Switchboard:
         self.ended: Counter[tuple[str, str]] = Counter()
         """Legs that are over, by role and code."""
         self.refused: Counter[tuple[str, str]] = Counter()
-        """Legs and requests that were refused before there was a leg, by role and code."""
+        """Connections and requests that were refused, by role and code."""
         self.unknown_events = 0
         self._close: dict[int, Callable[[str], None]] = {}
         self._when_over: list[Callable[[int], None]] = []
         self._stirred: dict[str, asyncio.Event] = {}
+        self._out_of_order: dict[int, int] = {}
+        """Publishers' legs whose pictures are not sent in the order in which they are shown, and
+        the track of these pictures."""
 
     # ---- legs --------------------------------------------------------------------------------
 
@@ -69,11 +73,12 @@ class Switchboard:
 
     def over(self, leg: int, code: str, detail: str | None = None) -> None:
         """A leg is over on the native side."""
+        self._out_of_order.pop(leg, None)
+        self.ledger.close(leg, code, detail, time.time())
         known = self.ledger.get(leg)
         if self._close.pop(leg, None) is not None and known is not None:
             self.ended[known.role.value, code] += 1
-            _log.info("leg over", leg=leg, role=known.role.value, stream=known.stream, code=code)
-        self.ledger.close(leg, code, detail, time.time())
+            _log_end(known)
         stream = self.hub.stream_of(leg)
         self.carry_out(self.hub.leave(leg, time.monotonic()))
         for call in self._when_over:
@@ -86,7 +91,11 @@ class Switchboard:
         for leg in list(self._close):
             self.end(leg, code)
 
-    def refuse(
+    def count_refusal(self, role: Role, code: str) -> None:
+        """A connection or a request was refused."""
+        self.refused[role.value, code] += 1
+
+    def list_refusal(
         self,
         role: Role,
         error: SealcastError,
@@ -95,25 +104,17 @@ class Switchboard:
         stream: str,
         peer: Identity = UNPROVED,
         peer_address: str | None = None,
-        listed: bool,
     ) -> None:
-        """Count a leg that was refused; with `listed` it stays in the ledger with its stage.
+        """A leg was refused to somebody who was admitted so far: it stays in the ledger.
 
-        Only peers that were admitted so far are listed: a stranger makes no entry.
+        Strangers are counted, no more: they can make as many of these as they like.
         """
-        self.refused[role.value, error.code] += 1
-        told = {"role": role.value, "stream": stream, "code": error.code, "detail": error.detail}
-        if not listed:
-            # Anybody can make as many of these as they like: they must not fill a log.
-            _log.debug("refused", **told)
-            return
-        _log.info("refused", **told)
-        stage = lookup(error.code).stage
+        told = {"role": role.value, "way": way, "stream": stream}
+        _log.info("leg refused", **told, code=error.code, detail=error.detail)
         self.ledger.refused(
             role=role,
             way=way,
             stream=stream,
-            stage=Stage(stage) if stage in set(Stage) else Stage.SIGNALLING,
             code=error.code,
             detail=error.detail,
             now=time.time(),
@@ -130,6 +131,16 @@ class Switchboard:
             shape = track.shape
             self.relay.add_track(track.id, shape.kind, shape.codec, shape.clock_rate)
 
+    def pictures_out_of_order(self, leg: int, track: int) -> None:
+        """A publisher's programme has B-frames.
+
+        While it waits for its turn the stream is another's: then it counts from that turn on.
+        """
+        self._out_of_order[leg] = track
+        stream = self.hub.get(self.hub.stream_of(leg) or "")
+        if stream is not None and stream.publisher is not None and stream.publisher.leg == leg:
+            self.hub.describe(track, has_b_frames=True)
+
     def carry_out(self, change: Change) -> None:
         """Close the legs and remove the tracks that a decision of the hub names."""
         for ending in change.endings:
@@ -139,7 +150,10 @@ class Switchboard:
 
     def sweep(self) -> None:
         """End the viewers of streams whose publisher did not come back."""
-        self.carry_out(self.hub.sweep(time.monotonic()))
+        change = self.hub.sweep(time.monotonic())
+        for ending in change.endings:
+            self.end(ending.leg, ending.code, "Its publisher left and did not come back in time.")
+        self.carry_out(replace(change, endings=()))
 
     def stir(self, stream: str | None) -> None:
         """Something about a stream changed: whoever waits for it looks again."""
@@ -183,7 +197,25 @@ class Switchboard:
                     # The relay tells the stage of its own legs; a connection's leg it cannot.
                     since_ms = (time.time() - leg.started_unix) * 1000
                     self.ledger.media_flows(event.source, since_ms)
+                # Whoever fed the track before may have been another encoder, set otherwise.
+                backwards = self._out_of_order.get(event.source) == event.track
+                self.hub.describe(event.track, has_b_frames=backwards)
                 self.carry_out(self.hub.went_live(event.track, event.source))
-                self.stir(self.hub.stream_of(event.source))
+                stream = self.hub.stream_of(event.source)
+                _log.info("track live", stream=stream, track=event.track, leg=event.source)
+                self.stir(stream)
             case _:
                 pass
+
+
+def _log_end(leg: Leg) -> None:
+    """One line for a leg that is over; of one that failed also what that means."""
+    code = leg.code or ""
+    told = {"leg": leg.id, "role": leg.role.value, "way": leg.way, "stream": leg.stream}
+    told["code"] = code
+    failed = leg.state is LegState.FAILED
+    if failed:
+        told["meaning"] = lookup(code).sentence
+    if leg.detail:
+        told["detail"] = leg.detail
+    _log.info("leg failed" if failed else "leg ended", **told)

@@ -4,6 +4,9 @@ Does: names and admits the encoder, lists its leg, starts a demuxer for it, give
 its tracks, tells the hub what was learnt of the stream, ends leg and connection together.
 
 Does not: demux (`sealcast.ingest.mpegts`) or terminate TLS (the front).
+
+How a leg ended is the demuxer's verdict: it read the stream to its end. Only where it has no
+complaint may the connection know better (TLS.IDLE: not the encoder closed it, the front did).
 """
 
 from __future__ import annotations
@@ -43,6 +46,9 @@ WAY: Final = "mpegts"
 TS_PACKET: Final = 188
 _VIDEO: Final = TrackShape("video", "H264", 90_000)
 _AUDIO: Final = TrackShape("audio", "opus", 48_000, channels=2)
+_NO_COMPLAINT: Final = "STREAM.ENDED"
+_SAYS_NO_MORE: Final = frozenset({"TLS.PEER_CLOSED", "NODE.CLOSED_BY_NODE"})
+"""Ends of a connection that do not explain the end of the stream in it."""
 _log = structlog.get_logger()
 _Result = TypeVar("_Result")
 
@@ -55,8 +61,12 @@ class _Encoder:
     connection: int
     stream: str
     identity: Identity
-    publisher: TsPublisher | None = None
+    publisher: TsPublisher
     video_track: int | None = None
+    verdict: Ended | None = None
+    """Of the demuxer."""
+    gone: ConnectionClosed | None = None
+    """The front's last word."""
 
 
 class TsIngest:
@@ -93,23 +103,30 @@ class TsIngest:
             channel = Channel(tls_version=event.facts.version, peer=identity)
             grant = admit(TlsClaim(event.facts), channel, Role.INGEST, self._policy)
             self._board.hub.may_publish(stream, identity)
-            descriptor = self._front.take_ingest(event.connection)
+            descriptor = self._take(event.connection)
         except Exception as error:
             refusal = _as_refusal(error)
-            self._board.refuse(
+            self._board.count_refusal(Role.INGEST, refusal.code)
+            self._board.list_refusal(
                 Role.INGEST,
                 refusal,
                 way=WAY,
                 stream=stream,
                 peer=identity,
                 peer_address=event.peer,
-                listed=identity.proved,
             )
             self._front.close_connection(event.connection, refusal.code)
             return
-        encoder = _Encoder(self._board.ledger.new_id(), event.connection, stream, identity)
+        leg = self._board.ledger.new_id()
+        publisher = TsPublisher(
+            descriptor,
+            name=stream,
+            open_sinks=lambda found: self._in_loop(self._attach(encoder, found)),
+            report=lambda happened: self._tell(encoder, happened),
+        )
+        encoder = _Encoder(leg, event.connection, stream, identity, publisher)
         self._board.ledger.open_connection(
-            encoder.leg,
+            leg,
             event.connection,
             event.facts,
             grant=grant,
@@ -120,42 +137,37 @@ class TsIngest:
             now=time.time(),
         )
         self._encoders[event.connection] = encoder
-        self._board.register(encoder.leg, lambda code: self._close(encoder, code))
-        encoder.publisher = TsPublisher(
-            descriptor,
-            name=stream,
-            open_sinks=lambda found: self._in_loop(self._attach(encoder, found)),
-            report=lambda happened: self._tell(encoder, happened),
-        )
-        encoder.publisher.start()
+        self._board.register(leg, lambda code: self._close(encoder, code))
+        publisher.start()
 
     def closed(self, event: ConnectionClosed) -> None:
-        """The connection is gone; the demuxer reads what is left and ends by itself."""
+        """The connection is gone; the demuxer reads what is left and gives its verdict."""
         encoder = self._encoders.get(event.connection)
-        if encoder is not None and encoder.publisher is None:
-            self._encoders.pop(event.connection, None)
+        if encoder is not None:
+            encoder.gone = event
+            if encoder.verdict is not None:
+                self._over(encoder, encoder.verdict)
 
     def count(self) -> None:
         """Bring the counters of these legs into the ledger: the relay does not know them."""
         for encoder in self._encoders.values():
-            if encoder.publisher is None:
-                continue
-            seen = encoder.publisher.counters
-            self._board.ledger.count(
-                encoder.leg,
-                Counters(
-                    packets_in=seen.bytes_in // TS_PACKET,
-                    bytes_in=seen.bytes_in,
-                    drops=dict(seen.drops),
-                ),
-            )
+            self._count(encoder)
 
     def join(self, timeout_s: float) -> None:
         """Wait for the threads of encoders that were closed."""
         deadline = time.monotonic() + timeout_s
         for encoder in list(self._encoders.values()):
-            if encoder.publisher is not None:
-                encoder.publisher.join(max(0.0, deadline - time.monotonic()))
+            encoder.publisher.join(max(0.0, deadline - time.monotonic()))
+
+    def _take(self, connection: int) -> int:
+        """The plaintext end of a connection."""
+        try:
+            return self._front.take_ingest(connection)
+        except Exception as error:
+            # It left the front's table between its announcement and now.
+            raise RemoteError(
+                "STREAM.ENDED", "The encoder was gone before its first byte was read."
+            ) from error
 
     # ---- called from the demuxer's thread ----------------------------------------------------
 
@@ -207,29 +219,56 @@ class TsIngest:
         board = self._board
         match event:
             case ProgrammeFound():
-                _log.info("programme found", stream=encoder.stream, **_codecs(event))
+                told = {"leg": encoder.leg, "stream": encoder.stream}
+                _log.info("programme found", **told, **_codecs(event))
             case ParameterSetsSeen(profile) if encoder.video_track is not None:
                 board.hub.describe(encoder.video_track, profile_level_id=profile)
                 board.stir(encoder.stream)
             case BFramesSeen() if encoder.video_track is not None:
-                board.hub.describe(encoder.video_track, has_b_frames=True)
+                board.pictures_out_of_order(encoder.leg, encoder.video_track)
                 board.ledger.note(encoder.leg, Note("STREAM.B_FRAMES"))
                 board.stir(encoder.stream)
             case Remarked(code, detail):
-                _log.warning("remark", stream=encoder.stream, code=code, detail=detail)
+                told = {"leg": encoder.leg, "stream": encoder.stream}
+                _log.warning("remark", **told, code=code, detail=detail)
                 board.ledger.note(encoder.leg, Note(code, detail))
-            case Ended(code, detail):
-                _log.info("encoder ended", stream=encoder.stream, code=code, detail=detail)
-                self.count()
-                self._encoders.pop(encoder.connection, None)
-                board.end(encoder.leg, code, detail)
+            case Ended():
+                encoder.verdict = event
+                if event.code != _NO_COMPLAINT or encoder.gone is not None:
+                    self._over(encoder, event)
+                else:
+                    # The front's last word is on its way; a broken promise must not keep the leg.
+                    self._loop.call_later(limits.LAST_WORD_S, self._over, encoder, event)
             case _:
                 pass
 
+    def _over(self, encoder: _Encoder, verdict: Ended) -> None:
+        """The demuxer is done and the connection gone, or enough was waited for that."""
+        if self._encoders.get(encoder.connection) is not encoder:
+            return
+        self._count(encoder)
+        del self._encoders[encoder.connection]
+        code, detail, gone = verdict.code, verdict.detail, encoder.gone
+        if code == _NO_COMPLAINT and gone is not None:
+            code = code if gone.code in _SAYS_NO_MORE else gone.code
+            detail = gone.detail or detail
+        self._board.end(encoder.leg, code, detail)
+
+    def _count(self, encoder: _Encoder) -> None:
+        seen, gone = encoder.publisher.counters, encoder.gone
+        self._board.ledger.count(
+            encoder.leg,
+            Counters(
+                packets_in=seen.bytes_in // TS_PACKET,
+                bytes_in=seen.bytes_in if gone is None else max(seen.bytes_in, gone.bytes_in),
+                bytes_out=0 if gone is None else gone.bytes_out,
+                drops=dict(seen.drops),
+            ),
+        )
+
     def _close(self, encoder: _Encoder, code: str) -> None:
         """End the demuxer, then the connection."""
-        if encoder.publisher is not None:
-            encoder.publisher.stop(code)
+        encoder.publisher.stop(code)
         self._front.close_connection(encoder.connection, code)
 
 

@@ -1,5 +1,6 @@
 //! Clients: a blocking one over BoringSSL's own socket stream, and hyper's HTTP/2 over ours.
 
+use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use boring::ssl::{
 use boring::x509::X509;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sealcast_front::{Limits, Role, TlsStream};
@@ -88,6 +90,11 @@ impl Caller {
         socket
             .set_read_timeout(Some(Duration::from_secs(10)))
             .expect("a time limit can be set");
+        self.try_over(socket)
+    }
+
+    /// The same over a connection that exists already.
+    pub fn try_over(&self, socket: TcpStream) -> Result<Tls, HandshakeError<TcpStream>> {
         boring::ssl::SslStreamBuilder::new(self.ssl(), socket).connect()
     }
 
@@ -108,6 +115,14 @@ impl Caller {
 
     /// An HTTP/2 connection of hyper's client over our own stream.
     pub async fn call_h2(&self, address: SocketAddr) -> http2::SendRequest<Full<Bytes>> {
+        self.call_h2_with(address).await
+    }
+
+    /// The same, with bodies of another kind.
+    pub async fn call_h2_with<B>(&self, address: SocketAddr) -> http2::SendRequest<B>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let socket = tokio::net::TcpStream::connect(address)
             .await
             .expect("the door listens");

@@ -120,6 +120,14 @@ impl Front {
         })
     }
 
+    /// The JSON of the next event of a type.
+    pub fn told(&self, kind: &str) -> serde_json::Value {
+        self.wait_for(|event| {
+            let event = serde_json::to_value(event).expect("an event is JSON");
+            (event["type"] == kind).then_some(event)
+        })
+    }
+
     pub fn failed(&self) -> (String, String) {
         self.wait_for(|event| match event {
             Event::HandshakeFailed { code, detail, .. } => {

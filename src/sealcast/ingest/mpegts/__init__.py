@@ -1,12 +1,13 @@
 """MPEG-TS as a way in: H264 with AAC, MPEG audio or Opus, over a connection that the front opened.
 
 Does: everything between the plain bytes of an authenticated TLS connection and frames in the
-relay. `clock` is pure arithmetic, `h264` and `opus` know one codec each, `publisher` is the thread.
+relay. `clock` is pure arithmetic, `h264` and `opus` know one codec each, `source` reads,
+`programme` demuxes and pushes, `publisher` is the thread, `events` what it tells.
 
 Does not: terminate TLS, name streams or decide who may publish.
 """
 
-from sealcast.ingest.mpegts.publisher import (
+from sealcast.ingest.mpegts.events import (
     BFramesSeen,
     Counters,
     Ended,
@@ -16,8 +17,8 @@ from sealcast.ingest.mpegts.publisher import (
     Remarked,
     Sink,
     Sinks,
-    TsPublisher,
 )
+from sealcast.ingest.mpegts.publisher import TsPublisher
 
 __all__ = [
     "BFramesSeen",

@@ -10,7 +10,7 @@ from sealcast.errors import RemoteError
 from sealcast.keying.agreement import Identity
 from sealcast.node.api.front_only import facts_of
 from sealcast.node.permission import Permissions
-from sealcast.node.sessions import Caller, MediaSession
+from sealcast.node.sessions import Caller, Held
 
 
 def bearer(request: Request) -> str | None:
@@ -50,7 +50,7 @@ class Access:
         facts = facts_of(request)
         return self._permissions.administrator(bearer(request), facts.facts.peer, time.time())
 
-    def holder(self, request: Request, session: MediaSession) -> None:
+    def holder(self, request: Request, session: Held) -> None:
         """Whether the request comes from who opened the session."""
         self._permissions.same_caller(
             session.identity,

@@ -16,7 +16,7 @@ from sealcast.node.api.cors import Cors
 from sealcast.node.api.front_only import FrontOnly
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
-from sealcast.node.api.problem import on_bug, on_http_exception, on_sealcast_error
+from sealcast.node.api.refusals import Refusals
 from sealcast.node.api.state import StateApi
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
@@ -45,11 +45,13 @@ class AppParts:
 def build(parts: AppParts) -> ASGIApp:
     """The ASGI application that the front proxies to."""
     access = Access(parts.permissions)
+    refusals = Refusals(parts.switchboard)
     media = MediaApi(
         sessions=parts.sessions,
         switchboard=parts.switchboard,
         measure=parts.measure,
         access=access,
+        refusals=refusals,
         cors=Cors(parts.cors_origins),
         ice_servers=parts.ice_servers,
     )
@@ -59,14 +61,14 @@ def build(parts: AppParts) -> ASGIApp:
         ts_ingest=parts.ts_ingest,
         access=access,
         permissions=parts.permissions,
-        metrics=Metrics(parts.switchboard, parts.front),
+        metrics=Metrics(parts.switchboard, parts.measure, parts.front),
     )
     app = Starlette(
         routes=[*media.routes(), *state.routes(), *parts.more_routes],
         exception_handlers={
-            SealcastError: on_sealcast_error,
-            HTTPException: on_http_exception,
-            Exception: on_bug,
+            SealcastError: refusals.answer,
+            HTTPException: refusals.answer,
+            Exception: refusals.answer,
         },
     )
-    return FrontOnly(app, parts.front, parts.secret)
+    return FrontOnly(app, parts.front, parts.secret, refusals)

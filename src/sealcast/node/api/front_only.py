@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sealcast.errors import RemoteError
-from sealcast.node.api.problem import problem_response
+from sealcast.node.api.refusals import Refusals
 from sealcast.node.ports import FrontPort
 from sealcast.wire import TlsFacts
 
@@ -40,10 +40,11 @@ _DECODER: Final = msgspec.json.Decoder(ConnectionFacts)
 class FrontOnly:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, front: FrontPort, secret: str) -> None:
+    def __init__(self, app: ASGIApp, front: FrontPort, secret: str, refusals: Refusals) -> None:
         self._app = app
         self._front = front
         self._secret = secret.encode()
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -51,8 +52,9 @@ class FrontOnly:
             return
         facts = self._facts(scope)
         if facts is None:
-            refusal = RemoteError("HTTP.NOT_THE_FRONT")
-            await problem_response(refusal, status=403)(scope, receive, send)
+            request, refusal = HTTPConnection(scope), RemoteError("HTTP.NOT_THE_FRONT")
+            answer = await self._refusals.answer(request, refusal)
+            await answer(scope, receive, send)
             return
         scope.setdefault("state", {})["connection"] = facts
         await self._app(scope, receive, send)

@@ -21,10 +21,9 @@ from sealcast.node import limits
 from sealcast.node.api.access import Access
 from sealcast.node.api.body import read_body
 from sealcast.node.api.cors import Cors
-from sealcast.node.api.problem import on_bug
-from sealcast.node.api.refusals import counted
+from sealcast.node.api.refusals import Refusals, concerns
 from sealcast.node.measure import Measure
-from sealcast.node.sessions import MediaSession, Sessions
+from sealcast.node.sessions import Held, MediaSession, Sessions
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Role
 from sealcast.sdp.fragment import FRAGMENT_TYPE
@@ -47,6 +46,7 @@ class MediaApi:
         switchboard: Switchboard,
         measure: Measure,
         access: Access,
+        refusals: Refusals,
         cors: Cors,
         ice_servers: Sequence[str],
     ) -> None:
@@ -54,6 +54,7 @@ class MediaApi:
         self._board = switchboard
         self._measure = measure
         self._access = access
+        self._refusals = refusals
         self._cors = cors
         # RFC 9725 §4.6.
         self._link = ", ".join(f'<{server}>; rel="ice-server"' for server in ice_servers)
@@ -63,34 +64,17 @@ class MediaApi:
         post = {"accept-post": SDP_TYPE}
         patch = {"accept-patch": FRAGMENT_TYPE}
         return [
+            self._route("/whip/{stream:path}", _ENDPOINT_METHODS, post, POST=self._whip),
+            self._route("/whep/{stream:path}", _ENDPOINT_METHODS, post, POST=self._whep),
             self._route(
-                "/whip/{stream:path}", Role.INGEST, _ENDPOINT_METHODS, post, POST=self._whip
+                "/sessions/{id}", _SESSION_METHODS, patch, PATCH=self._patch, DELETE=self._delete
             ),
-            self._route(
-                "/whep/{stream:path}", Role.DELIVERY, _ENDPOINT_METHODS, post, POST=self._whep
-            ),
-            self._route(
-                "/sessions/{id}",
-                Role.SIGNALLING,
-                _SESSION_METHODS,
-                patch,
-                PATCH=self._patch,
-                DELETE=self._delete,
-            ),
-            self._route(
-                "/sessions/{id}/leg",
-                Role.SIGNALLING,
-                _LEG_METHODS,
-                {},
-                GET=self._leg,
-                HEAD=self._leg,
-            ),
+            self._route("/sessions/{id}/leg", _LEG_METHODS, {}, GET=self._leg, HEAD=self._leg),
         ]
 
     def _route(
         self,
         path: str,
-        role: Role,
         methods: str,
         accepts: dict[str, str],
         **handlers: Callable[[Request], Awaitable[Response]],
@@ -102,16 +86,14 @@ class MediaApi:
                 elif request.method not in handlers:
                     # RFC 9725 §4.2 reserves GET, HEAD and PUT on an endpoint.
                     refusal = RemoteError("HTTP.METHOD_NOT_ALLOWED", f"It takes {methods}.")
-                    self._board.refused[role.value, refusal.code] += 1
-                    response = await on_bug(request, refusal)
+                    response = await self._refusals.answer(request, refusal)
                     response.headers["allow"] = methods
                 else:
-                    with counted(self._board, role):
-                        self._cors.check(request)
+                    self._cors.check(request)
                     response = await handlers[request.method](request)
             except Exception as error:
                 # Answered here and not further out, so that a page of a named origin can read why.
-                response = await on_bug(request, error)
+                response = await self._refusals.answer(request, error)
             for name, value in self._cors.headers(request).items():
                 response.headers[name] = value
             return response
@@ -122,21 +104,19 @@ class MediaApi:
 
     async def _whip(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        with counted(self._board, Role.INGEST):
-            caller = self._access.publisher(request, stream)
-            body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
+        caller = self._access.publisher(request, stream)
+        body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
         return self._created(self._sessions.publish(stream, body, caller))
 
     async def _whep(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        with counted(self._board, Role.DELIVERY):
-            caller = self._access.viewer(request, stream)
-            body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
+        caller = self._access.viewer(request, stream)
+        body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
         return self._created(await self._sessions.watch(stream, body, caller))
 
     def _created(self, session: MediaSession) -> Response:
         headers = {
-            "location": f"/sessions/{session.id}",
+            "location": f"/sessions/{session.held.id}",
             "etag": session.etag,
             "accept-patch": FRAGMENT_TYPE,
             "cache-control": "no-store",
@@ -150,12 +130,11 @@ class MediaApi:
     # ---- sessions ----------------------------------------------------------------------------
 
     async def _patch(self, request: Request) -> Response:
-        session = self._held(request)
-        with counted(self._board, _ROLES[session.verb]):
-            body = await read_body(request, FRAGMENT_TYPE, limits.FRAGMENT_BYTES)
-            # The session may have ended while the body came.
-            session = self._sessions.get(session.id)
-            restarted = self._sessions.patch(session, body, request.headers.get("if-match"))
+        session = self._living(request)
+        body = await read_body(request, FRAGMENT_TYPE, limits.FRAGMENT_BYTES)
+        # It may have ended while the body came.
+        session = self._sessions.get(session.held.id)
+        restarted = self._sessions.patch(session, body, request.headers.get("if-match"))
         if restarted is None:
             return Response(status_code=204, headers={"etag": session.etag})
         return Response(
@@ -166,20 +145,30 @@ class MediaApi:
         )
 
     async def _delete(self, request: Request) -> Response:
-        self._sessions.delete(self._held(request))
+        self._sessions.delete(self._living(request))
         return Response(status_code=200)
 
     async def _leg(self, request: Request) -> Response:
-        session = self._held(request)
+        """The leg as the ledger has it, also when it is over: a page can show why it failed."""
+        held = self._known(request)
+        self._access.holder(request, held)
         await self._measure.refresh()
-        leg = self._board.ledger.get(session.leg)
+        leg = self._board.ledger.get(held.leg)
         if leg is None:
-            raise RemoteError("HTTP.NOT_FOUND", "The leg is over.")
+            raise RemoteError("HTTP.NOT_FOUND", "The ledger has forgotten this leg.")
         return JSONResponse(leg.to_json(), headers={"cache-control": "no-store"})
 
-    def _held(self, request: Request) -> MediaSession:
-        with counted(self._board, Role.SIGNALLING):
-            session = self._sessions.get(request.path_params["id"])
-        with counted(self._board, _ROLES[session.verb]):
-            self._access.holder(request, session)
+    def _living(self, request: Request) -> MediaSession:
+        """The session that a request of its holder changes or ends."""
+        held = self._known(request)
+        session = self._sessions.get(held.id)
+        self._access.holder(request, held)
         return session
+
+    def _known(self, request: Request) -> Held:
+        """Whose session the address names or named."""
+        held = self._sessions.holder(request.path_params["id"])
+        if held is None:
+            raise RemoteError("HTTP.NOT_FOUND", "The session is over, or never was.")
+        concerns(request, _ROLES[held.verb])
+        return held
