@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from sealcast.testing.network import Host
 from tests.interop.tls_registries import (
     ALPN,
     EARLY_DATA,
@@ -33,6 +32,8 @@ from tests.interop.tls_registries import (
     SERVER_NAME,
     SUPPORTED_VERSIONS,
 )
+
+from sealcast.testing.network import Host
 
 _ETH_P_ALL: Final = 3  # packet(7)
 _UDP: Final = 17
@@ -140,8 +141,11 @@ class Eavesdropper:
 
     @property
     def alpn(self) -> str | None:
-        assert ALPN not in self.offered, "what 1.3 chooses of it would be encrypted"
-        return None
+        """Firefox offers RFC 8833's. What a server of 1.3 chooses is encrypted."""
+        assert self.version == "1.2" or ALPN not in self.offered
+        chosen = self._server_hello.extensions.get(ALPN)
+        # RFC 7301 §3.1: the list's length, the one name's length, it.
+        return None if chosen is None else chosen[3:].decode()
 
     def hear(self, *, from_node: bool, datagram: bytes) -> None:
         """The handshake messages of a datagram that are in the clear: those of epoch 0."""
@@ -195,10 +199,12 @@ def eavesdropping(port: int, host: Host | None = None) -> Iterator[Eavesdropper]
     tap = host.call(_tap) if host else _tap()
 
     def listen() -> None:
-        while not done.is_set():
+        while True:
             try:
                 packet = tap.recv(65536)
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
+                if done.is_set():
+                    return
                 continue
             udp = _udp(packet)
             if len(udp) < 8:
@@ -213,6 +219,7 @@ def eavesdropping(port: int, host: Host | None = None) -> Iterator[Eavesdropper]
         yield heard
     finally:
         done.set()
+        tap.settimeout(0)  # what is in the queue is still heard
         listener.join(timeout=5)
         tap.close()
 

@@ -20,6 +20,13 @@ def refusal(text: str) -> config.ConfigurationRefused:
     return caught.value
 
 
+def test_a_door_that_names_only_its_certificate_stays_where_it_was() -> None:
+    text = '[doors.public]\ncertificate = "chain.pem"\nkey = "key.pem"\n'
+    assert config.loads(text).doors.public.bind == ["0.0.0.0:8443", "[::]:8443"]
+    text = '[doors.ingest_ts]\nclient_ca = "venues.pem"\n'
+    assert config.loads(text).doors.ingest_ts.bind == ["0.0.0.0:8445", "[::]:8445"]
+
+
 def test_an_empty_file_is_the_default_configuration() -> None:
     assert config.loads("") == config.Config()
     assert config.Config().doors.public.bind == ["0.0.0.0:8443", "[::]:8443"]

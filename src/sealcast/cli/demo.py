@@ -280,16 +280,27 @@ async def _started(folder: Path, *, everywhere: bool) -> Node:
 
 def _config(folder: Path, *, everywhere: bool, free_ports: bool = False) -> Config:
     """Two public streams; on all interfaces for people, on loopback alone for the check."""
-    from sealcast.node.config import Config, Door, Doors, Media, StreamRule
+    from sealcast.node.config import (
+        Config,
+        Doors,
+        IngestTsDoor,
+        Media,
+        PublicDoor,
+        SecureDoor,
+        StreamRule,
+    )
     from sealcast.node.config import Node as NodeTable
 
     usual: dict[str, Any] = {}
     if free_ports or not everywhere:
         hosts = ["0.0.0.0", "[::]"] if everywhere else ["127.0.0.1"]  # noqa: S104 - a demo to share
         binds = [f"{host}:0" for host in hosts]
-        door = Door(bind=binds[:1])
         usual = {
-            "doors": Doors(public=door, secure=door, ingest_ts=door),
+            "doors": Doors(
+                public=PublicDoor(bind=binds[:1]),
+                secure=SecureDoor(bind=binds[:1]),
+                ingest_ts=IngestTsDoor(bind=binds[:1]),
+            ),
             "media": Media(bind=binds),
         }
     return Config(

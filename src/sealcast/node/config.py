@@ -104,12 +104,21 @@ class Node(_Table, frozen=True):
     ] = 15.0
 
 
+_Binds = Annotated[
+    list[Bind], Meta(description="addresses to listen on; empty: the door stays shut")
+]
+
+
+def _on(port: int) -> list[str]:
+    """The default of a door's `bind`, a field of its own per door: a table that names only a
+    certificate keeps the door where it was."""
+    return field(default_factory=lambda: _both_families(port))
+
+
 class Door(_Table, frozen=True):
     """One listening TCP port."""
 
-    bind: Annotated[
-        list[Bind], Meta(description="addresses to listen on; empty: the door stays shut")
-    ]
+    bind: _Binds = field(default_factory=list)
     certificate: Annotated[
         str,
         Meta(description="PEM file of the chain; empty: the throw-away authority issues one"),
@@ -124,8 +133,22 @@ class Door(_Table, frozen=True):
     ] = ""
 
 
-def _door(port: int) -> Door:
-    return Door(bind=_both_families(port))
+class PublicDoor(Door, frozen=True):
+    """HTTPS for everybody; never asks for a certificate."""
+
+    bind: _Binds = _on(8443)
+
+
+class SecureDoor(Door, frozen=True):
+    """HTTPS; a client certificate is required."""
+
+    bind: _Binds = _on(8444)
+
+
+class IngestTsDoor(Door, frozen=True):
+    """MPEG-TS over TLS; a client certificate is required."""
+
+    bind: _Binds = _on(8445)
 
 
 class Doors(_Table, frozen=True):
@@ -133,14 +156,14 @@ class Doors(_Table, frozen=True):
     warning."""
 
     public: Annotated[
-        Door, Meta(description="HTTPS for everybody; never asks for a certificate")
-    ] = field(default_factory=lambda: _door(8443))
-    secure: Annotated[Door, Meta(description="HTTPS; a client certificate is required")] = field(
-        default_factory=lambda: _door(8444)
+        PublicDoor, Meta(description="HTTPS for everybody; never asks for a certificate")
+    ] = field(default_factory=PublicDoor)
+    secure: Annotated[SecureDoor, Meta(description="HTTPS; a client certificate is required")] = (
+        field(default_factory=SecureDoor)
     )
     ingest_ts: Annotated[
-        Door, Meta(description="MPEG-TS over TLS; a client certificate is required")
-    ] = field(default_factory=lambda: _door(8445))
+        IngestTsDoor, Meta(description="MPEG-TS over TLS; a client certificate is required")
+    ] = field(default_factory=IngestTsDoor)
 
 
 class Media(_Table, frozen=True):
