@@ -196,6 +196,12 @@ _SIGNALLING: Final = (
     ),
     (
         401,
+        "TOKEN.TOO_LONG_LIVED",
+        "The token would be valid for more than 24 hours, and a token cannot be revoked.",
+        "Ask for at most 24h; an encoder that runs for longer uses a client certificate.",
+    ),
+    (
+        401,
         "TOKEN.NOT_YET_VALID",
         "The token's time has not begun, so one of the two clocks is wrong.",
         "Compare the clock of the machine that issued the token with this node's.",
@@ -367,6 +373,12 @@ _SIGNALLING: Final = (
         "FRONT.BAD_REQUEST",
         "The request cannot be forwarded as it is.",
         "Correct what the detail names.",
+    ),
+    (
+        408,
+        "FRONT.BODY_STALLED",
+        "The client stopped sending the body of its request, or sent it too slowly.",
+        "Send it again in one go; an offer is a few kilobytes.",
     ),
     (
         403,

@@ -186,3 +186,14 @@ def test_a_damaged_key_is_refused_and_kept(tmp_path: Path, content: str) -> None
 def test_a_lifetime_of_nothing_is_refused() -> None:
     with pytest.raises(LocalError):
         TokenIssuer(KEY).issue(STREAM, "watch", 0, now=NOW)
+
+
+def test_a_token_for_longer_than_a_day_is_neither_issued_nor_believed() -> None:
+    with pytest.raises(LocalError) as refused:
+        TokenIssuer(KEY).issue(STREAM, "publish", 24 * 3600 + 1, now=NOW)
+    assert refused.value.code == "TOKEN.TOO_LONG_LIVED"
+    year = {"iss": "sealcast", "sub": "a", "jti": "b", "stream": STREAM, "verb": "publish"}
+    token = KEY.sign({**year, "iat": int(NOW), "exp": int(NOW) + 365 * 24 * 3600})
+    with pytest.raises(RemoteError) as unbelieved:
+        TokenVerifier(KEY).verify(token, STREAM, "publish", NOW)
+    assert unbelieved.value.code == "TOKEN.TOO_LONG_LIVED"

@@ -29,6 +29,8 @@ ANY_STREAM: Final = "*"
 # What a clock of another machine may differ (RFC 7519 §4.1.4).
 LEEWAY_S: Final = 30
 LONGEST_TOKEN: Final = 4096
+# A token cannot be revoked, so its end must be near (RFC 8725 §3.10 leaves the length to us).
+LONGEST_LIFETIME_S: Final = 24 * 3600
 # RFC 9864: the fully specified name; "EdDSA" is deprecated.
 _ALGORITHM: Final = "Ed25519"
 _CURVE: Final = "Ed25519"
@@ -113,6 +115,8 @@ class TokenIssuer:
         """
         if lifetime_s <= 0:
             raise LocalError("CONFIG.BAD_VALUE", "A token's lifetime is at least one second.")
+        if lifetime_s > LONGEST_LIFETIME_S:
+            raise LocalError("TOKEN.TOO_LONG_LIVED", f"{lifetime_s} s were asked for.")
         token_id = secrets.token_hex(8)
         return self._key.sign(
             {
@@ -138,8 +142,8 @@ class TokenVerifier:
         """What the token says, if it admits `verb` on `stream` at `now`.
 
         Codes, in the order of the checks: TOKEN.MISSING (empty), TOKEN.MALFORMED,
-        TOKEN.WRONG_SIGNATURE, TOKEN.NOT_YET_VALID, TOKEN.EXPIRED, TOKEN.WRONG_VERB,
-        TOKEN.WRONG_STREAM. Nothing of an unsigned token is believed or repeated.
+        TOKEN.WRONG_SIGNATURE, TOKEN.NOT_YET_VALID, TOKEN.EXPIRED, TOKEN.TOO_LONG_LIVED,
+        TOKEN.WRONG_VERB, TOKEN.WRONG_STREAM. Nothing of an unsigned token is believed or repeated.
         """
         if not token:
             raise RemoteError("TOKEN.MISSING")
@@ -157,6 +161,8 @@ class TokenVerifier:
             )
         if claims.expires_unix <= now:
             raise RemoteError("TOKEN.EXPIRED", f"It ended {int(now) - claims.expires_unix} s ago.")
+        if claims.expires_unix - claims.issued_unix > LONGEST_LIFETIME_S:
+            raise RemoteError("TOKEN.TOO_LONG_LIVED")
         if claims.verb is not Verb(verb):
             raise RemoteError("TOKEN.WRONG_VERB", f"It is to {claims.verb}, not to {verb}.")
         if claims.stream not in (stream, ANY_STREAM):

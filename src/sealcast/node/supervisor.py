@@ -191,7 +191,7 @@ class Node:
             try:
                 drain()
             except Exception as error:
-                # One event that cannot be worked off must not stop those behind it.
+                # The loop goes on watching: the next events are other legs'.
                 _log.error("bug in an event", error=repr(error))
 
         # A descriptor of our own: the native side may close its while the loop still watches.
@@ -203,16 +203,20 @@ class Node:
         events, unknown = wire.decode_front_events(front.drain_events())
         board.unknown_events += unknown
         for event in events:
-            board.ledger.apply(event, time.time())
-            match event:
-                case wire.ConnectionOpened() if event.door == INGEST_TS:
-                    ts_ingest.opened(event)
-                case wire.ConnectionClosed():
-                    ts_ingest.closed(event)
-                case wire.HandshakeFailed():
-                    self._parts.knocks.failed(event, time.monotonic())
-                case _:
-                    pass
+            try:
+                board.ledger.apply(event, time.time())
+                match event:
+                    case wire.ConnectionOpened() if event.door == INGEST_TS:
+                        ts_ingest.opened(event)
+                    case wire.ConnectionClosed():
+                        ts_ingest.closed(event)
+                    case wire.HandshakeFailed():
+                        self._parts.knocks.failed(event, time.monotonic())
+                    case _:
+                        pass
+            except Exception as error:
+                # The events behind it belong to other connections.
+                _log.error("bug in an event", event_type=type(event).__name__, error=repr(error))
 
     async def _sweep(self, board: Switchboard, knocks: Knocks) -> None:
         """What is done from time to time, whether anything happens or not."""

@@ -181,7 +181,11 @@ class Switchboard:
         events, unknown = wire.decode_relay_events(data)
         self.unknown_events += unknown
         for event in events:
-            self._take_in(event)
+            try:
+                self._take_in(event)
+            except Exception as error:
+                # The events behind it are other legs'; a lost end would keep a leg for ever.
+                _log.error("bug in an event", event_type=type(event).__name__, error=repr(error))
 
     def _take_in(self, event: wire.RelayEvent) -> None:
         bug = self.ledger.apply(event, time.time())

@@ -79,7 +79,7 @@ pub fn classify(error: &Error, ssl: &SslRef, first_bytes: &[u8]) -> HandshakeFai
         ),
         raw::SSL_R_WRONG_CURVE => HandshakeFailure::new(
             codes::TLS_NO_COMMON_GROUP,
-            "a key or certificate uses a curve that one side's group list does not admit",
+            "the client offers no group, or no cipher suite, that this door's key can be used with",
         ),
         raw::SSL_R_NO_SHARED_CIPHER => HandshakeFailure::new(
             codes::TLS_NO_COMMON_CIPHER,
