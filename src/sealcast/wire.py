@@ -256,6 +256,16 @@ RelayEvent = LegStage | LegSealed | LegPath | LegClosed | TrackLive | TrackKeyFr
 # --- from the front -------------------------------------------------------------------------------
 
 
+class ConnectionTiming(Up, frozen=True):
+    """When a connection was accepted (wall clock), how long it waited for its turn, and how long
+    its handshake took.
+    """
+
+    accepted_unix_ms: int
+    queued_ms: float
+    handshake_ms: float
+
+
 class ConnectionOpened(Up, frozen=True, tag_field="type", tag="connection_opened"):
     """A TLS handshake completed; `peer` is the remote "ip:port"."""
 
@@ -263,6 +273,7 @@ class ConnectionOpened(Up, frozen=True, tag_field="type", tag="connection_opened
     connection: int
     peer: str
     facts: TlsFacts
+    timing: ConnectionTiming
 
 
 class HandshakeFailed(Up, frozen=True, tag_field="type", tag="handshake_failed"):

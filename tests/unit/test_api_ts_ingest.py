@@ -56,6 +56,7 @@ class Door:
             "connection": connection,
             "peer": "192.0.2.9:40000",
             "facts": tls_facts(path, version),
+            "timing": {"accepted_unix_ms": 1, "queued_ms": 0.5, "handshake_ms": 3.5},
         }
         self.ingest.opened(msgspec.json.decode(json.dumps(told), type=ConnectionOpened))
 

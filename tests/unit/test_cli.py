@@ -30,7 +30,7 @@ from sealcast.keying.agreement import UNPROVED, Identity, Proof, TlsClaim
 from sealcast.legs import Ledger
 from sealcast.node import config
 from sealcast.policy import Channel, Role, admit, load
-from sealcast.wire import TlsFacts
+from sealcast.wire import ConnectionTiming, TlsFacts
 
 
 @pytest.fixture
@@ -191,7 +191,9 @@ def test_the_table_shows_who_and_what_protects_it() -> None:
         stream="venue/stage-1",
         local=UNPROVED,
         peer_address="192.0.2.9:4000",
-        now=time.time(),
+        timing=ConnectionTiming(
+            accepted_unix_ms=int(time.time() * 1000), queued_ms=0.1, handshake_ms=2.0
+        ),
     )
     ledger.media_flows(leg, 120.0)
     ledger.refused(

@@ -218,10 +218,14 @@ def test_a_tls_connection_is_a_leg_from_handshake_to_close() -> None:
         stream="a",
         local=LOCAL,
         peer_address="192.0.2.9:4000",
-        now=100.0,
+        timing=TIMING,
     )
     found = leg_of(ledger, leg)
     assert found.stage is Stage.KEYS
+    assert found.started_unix == 100.0
+    times = {record.stage: (record.started_ms, record.ended_ms) for record in found.stages}
+    assert times[Stage.HANDSHAKE] == (2.0, 9.0)
+    assert times[Stage.KEYS][1] == 9.0
     assert found.seal is not None
     assert found.seal.expires_unix == 2_000_000_000
     assert found.peer == peer
@@ -235,6 +239,9 @@ def test_a_tls_connection_is_a_leg_from_handshake_to_close() -> None:
     assert (found.counters.packets_in, found.counters.bytes_in) == (7, 5)
     ledger.close(leg, "STREAM.ENDED", None, 200.0)
     assert leg_of(ledger, leg).state is LegState.ENDED
+
+
+TIMING = wire.ConnectionTiming(accepted_unix_ms=100_000, queued_ms=2.0, handshake_ms=7.0)
 
 
 def encoder(ledger: Ledger) -> int:
@@ -251,7 +258,7 @@ def encoder(ledger: Ledger) -> int:
         stream="a",
         local=LOCAL,
         peer_address="192.0.2.9:4000",
-        now=100.0,
+        timing=TIMING,
     )
     return leg
 

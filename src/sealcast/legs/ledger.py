@@ -29,6 +29,7 @@ from sealcast.policy import Grant, Note, Role, judge
 from sealcast.wire import (
     ConnectionClosed,
     ConnectionOpened,
+    ConnectionTiming,
     FrontEvent,
     HandshakeFailed,
     LegClosed,
@@ -123,16 +124,21 @@ class Ledger:
         stream: str,
         local: Identity,
         peer_address: str,
-        now: float,
+        timing: ConnectionTiming,
     ) -> Leg:
         """A leg that is a TLS connection: its handshake is over, so it is sealed when listed.
 
-        The front's `ConnectionClosed` brings its last numbers; its end is the caller's to tell.
+        It began when TCP was accepted; the wait for its turn counts as path. The front's
+        `ConnectionClosed` brings its last numbers; its end is the caller's to tell.
         """
-        self.open(leg, grant=grant, way=way, stream=stream, local=local, now=now)
+        accepted = timing.accepted_unix_ms / 1000
+        self.open(leg, grant=grant, way=way, stream=stream, local=local, now=accepted)
         self._connections[connection] = leg
-        for stage in (Stage.PATH, Stage.HANDSHAKE, Stage.IDENTITY, Stage.KEYS):
-            self._stage(leg, stage, Outcome.DONE, 0.0)
+        finished_ms = timing.queued_ms + timing.handshake_ms
+        self._stage(leg, Stage.PATH, Outcome.DONE, timing.queued_ms)
+        self._stage(leg, Stage.HANDSHAKE, Outcome.STARTED, timing.queued_ms)
+        for stage in (Stage.HANDSHAKE, Stage.IDENTITY, Stage.KEYS):
+            self._stage(leg, stage, Outcome.DONE, finished_ms)
         return self._change(leg, seal=Seal.of_connection(facts), path_remote=peer_address)
 
     def refused(

@@ -134,7 +134,7 @@ class TsIngest:
             stream=stream,
             local=self._local,
             peer_address=event.peer,
-            now=time.time(),
+            timing=event.timing,
         )
         self._encoders[event.connection] = encoder
         self._board.register(leg, lambda code: self._close(encoder, code))
