@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 
 
-class PeerMissing(Exception):
+class PeerMissingError(Exception):
     """A part cannot run here; the message says what it needs."""
 
 
@@ -64,9 +64,9 @@ def run_dtls() -> None:
 def run_forwarding() -> None:
     """Forwarding to 50 viewers against Janus."""
     if not shutil.which("go"):
-        raise PeerMissing("Go, for the load client")
+        raise PeerMissingError("Go, for the load client")
     if not shutil.which("janus"):
-        raise PeerMissing("Debian's package janus")
+        raise PeerMissingError("Debian's package janus")
     with tempfile.TemporaryDirectory() as folder:
         binary = Path(folder) / "load"
         subprocess.run(["go", "build", "-o", binary, "."], cwd=HERE / "load", check=True)
@@ -109,7 +109,7 @@ def main(wanted: list[str]) -> int:
     for name in wanted or PARTS:
         try:
             PARTS[name]()
-        except PeerMissing as error:
+        except PeerMissingError as error:
             missing.append(f"{name}: needs {error}")
     for line in missing:
         print(f"left out: {line}")
