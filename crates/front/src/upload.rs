@@ -68,7 +68,6 @@ impl Upload {
             progress: limits.body_progress,
             clock: None,
             arrived: 0,
-            total: 0,
             on_stall: Box::new(move || door.tally.count(Code::BodyStalled.code(), codes)),
         })
     }
@@ -112,7 +111,6 @@ pub(crate) struct Paced<B> {
     clock: Option<Pin<Box<Sleep>>>,
     /// Bytes since then.
     arrived: usize,
-    total: usize,
     on_stall: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -134,7 +132,6 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Paced<B> {
         if clock.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        eprintln!("STALLED arrived={} total={} late={:?}", self.arrived, self.total, clock.deadline().elapsed());
         (self.on_stall)();
         Poll::Ready(Some(Err(UploadError::Stalled(limit))))
     }
@@ -142,7 +139,6 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Paced<B> {
     /// Bytes have come. If the clock ran out before we asked for them, we were kept from asking, by
     /// an application that took nothing: that window does not count.
     fn note(&mut self, len: usize) {
-        self.total += len;
         let Some(clock) = &self.clock else {
             return;
         };
@@ -192,7 +188,6 @@ mod tests {
             progress,
             clock: None,
             arrived: 0,
-            total: 0,
             on_stall: Box::new(move || {
                 counted.fetch_add(1, Ordering::Relaxed);
             }),

@@ -1,9 +1,9 @@
 //! How fast one viewer's pictures may leave: a bucket of bytes that fills with time.
 //!
 //! A key frame is ten to fifty times as long as its neighbours; sent at once it overruns the
-//! shallow buffers on the way. The bucket holds five milliseconds, so an ordinary frame leaves in
-//! one or two batches (good for segmentation offload) and a key frame in many. It knows no clock
-//! and no packets.
+//! shallow buffers on the way. The bucket holds ten milliseconds, so an ordinary frame leaves in
+//! one piece (one segmented message, one wake-up of its viewer) and a key frame in many. It knows
+//! no clock and no packets.
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_frame_leaves_in_batches_of_at_most_five_milliseconds() {
+    fn a_key_frame_leaves_in_batches_of_at_most_ten_milliseconds() {
         let start = Instant::now();
         let mut pacer = Pacer::default();
         let (mut now, mut left, mut largest) = (start, 400, 0);
@@ -120,7 +120,7 @@ mod tests {
             largest = largest.max(batch);
             now += pacer.pause();
         }
-        assert!(largest <= 9, "{largest} packets at once");
+        assert!(largest <= 17, "{largest} packets at once");
         let spent = now.duration_since(start);
         // 480 kB at 16 Mbit/s are 240 ms.
         assert!((200..260).contains(&spent.as_millis()), "{spent:?}");
@@ -141,7 +141,7 @@ mod tests {
         let mut pacer = Pacer::default();
         pacer.refill(now, 0.0, false);
         pacer.refill(now + Duration::from_secs(60), 0.0, false);
-        assert!(pacer.budget <= limits::PACING_FLOOR / 8.0 * 0.0051);
+        assert!(pacer.budget <= limits::PACING_FLOOR / 8.0 * 0.0101);
     }
 
     #[test]
