@@ -131,7 +131,7 @@ fn one_address_holds_a_quarter_of_the_places_and_another_one_still_gets_in() {
     let folder = Folder::new();
     let limits = Limits {
         handshakes_per_door: 8,
-        handshake: Duration::from_secs(2),
+        handshake: Duration::from_secs(4),
         ..Limits::default()
     };
     let front = Front::start(&folder.socket(), limits);
