@@ -114,8 +114,8 @@ pub(crate) fn deliver(
         };
         let slot = slot.get_or_insert_with(|| begin_slot(spec, track, now));
         let next = send_media(&mut way, slot, track, now);
-        let report = send_report(&mut way, slot, track, clock, now);
-        again = [again, next, report].into_iter().flatten().min();
+        send_report(&mut way, slot, track, clock, now);
+        again = [again, next].into_iter().flatten().min();
     }
     again
 }
@@ -188,25 +188,21 @@ fn append(room: &mut [u8], header_len: usize, payload: &[u8]) -> usize {
 
 /// A sender report with the canonical name (RFC 3550 §6.4.1, §6.5.1), from the node clock: all
 /// tracks of a stream share it, so a viewer plays them in step.
-fn send_report(
-    way: &mut Way<'_>,
-    slot: &mut Slot,
-    track: &Track,
-    clock: &NodeClock,
-    now: Instant,
-) -> Option<Instant> {
-    let due = slot.report_due?;
-    if now < due {
-        return Some(due);
+///
+/// It goes when media goes, and not by a timer of its own: who has sent nothing since the last one
+/// owes none (§6.4), and it costs no turn of the loop and no system call.
+fn send_report(way: &mut Way<'_>, slot: &mut Slot, track: &Track, clock: &NodeClock, now: Instant) {
+    if slot.report_due.is_none_or(|due| now < due) {
+        return;
     }
     let node_ns = clock.ns(now);
-    let next = now + limits::SENDER_REPORT_INTERVAL;
-    slot.report_due = Some(next);
+    slot.report_due = Some(now + limits::SENDER_REPORT_INTERVAL);
     let Some(timestamp) = track.timestamp_at(node_ns) else {
-        return Some(next);
+        return;
     };
     let Some(room) = way.ports.reserve(way.port, REPORT_ROOM) else {
-        return Some(next);
+        way.drops.count(code::SEND_WOULD_BLOCK);
+        return;
     };
     let mut writer = CompoundWriter::new(&mut room[..REPORT_ROOM - RTCP_OVERHEAD]);
     let fields = SenderReportFields {
@@ -221,7 +217,6 @@ fn send_report(
         let protected = way.leg.protect_rtcp(room, len);
         way.commit(protected);
     }
-    Some(next)
 }
 
 /// Answers a NACK (RFC 4585 §6.2.1) with retransmissions (RFC 4588), where they were agreed on.

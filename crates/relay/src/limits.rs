@@ -89,13 +89,13 @@ pub const HELD_PACKETS: u64 = 32;
 /// are worked together.
 pub const GATHER: Duration = Duration::from_micros(250);
 
-/// Pacing: the burst that a viewer's fresh media may make.
+/// Pacing: the burst that a viewer's fresh media may make: a frame of 4 Mbit/s in one piece.
 pub const PACING_BURST: Duration = Duration::from_millis(10);
 /// Pacing: speed of fresh media as a multiple of the track's recent bitrate.
 pub const PACING_FRESH: f64 = 1.5;
 /// Pacing: speed of a viewer who catches up from the cached group of pictures.
 pub const PACING_CATCH_UP: f64 = 4.0;
-/// Pacing: never slower than this, whatever the bitrate was (bits per second). 5 ms of it are 8
+/// Pacing: never slower than this, whatever the bitrate was (bits per second). A burst of it is 16
 /// full packets.
 pub const PACING_FLOOR: f64 = 16_000_000.0;
 /// Pacing: never faster than this (bits per second).

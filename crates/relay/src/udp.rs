@@ -70,6 +70,9 @@ pub struct UdpSocket {
     send_buffer: usize,
     segmentation: Segmentation,
     counters: UdpCounters,
+    /// A test's way to play a kernel that has no room.
+    #[cfg(test)]
+    pub(crate) is_full: bool,
 }
 
 /// Whether UDP_SEGMENT works here.
@@ -117,6 +120,8 @@ impl UdpSocket {
             send_buffer,
             segmentation: Segmentation::Untried(0),
             counters: UdpCounters::default(),
+            #[cfg(test)]
+            is_full: false,
         })
     }
 
@@ -188,6 +193,11 @@ impl UdpSocket {
                 }
             }
             self.counters.send_calls += 1;
+            #[cfg(test)]
+            if self.is_full {
+                self.counters.would_block += 1;
+                break;
+            }
             match batch
                 .scratch
                 .call(self.socket.as_raw_fd(), &entries[..count], &batch.buffer)

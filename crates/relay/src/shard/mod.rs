@@ -9,6 +9,8 @@ mod commands;
 mod datagrams;
 mod drain;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,15 +76,15 @@ pub(crate) struct Core {
     media_received: u64,
 }
 
-/// What one pass of the forwarding stages left to do.
+/// What was left to do.
 #[derive(Copy, Clone, Debug)]
-struct Forwarded {
-    /// Media came in.
+struct Left {
+    /// More waits in a queue, socket or sink than one turn may take.
+    is_busy: bool,
+    /// Media came in, and more of it may follow at once.
     has_media: bool,
-    /// More waits in a socket or sink than one pass may take.
-    has_more: bool,
-    /// When a track that holds packets back is to be looked at again.
-    release_due: Option<Instant>,
+    /// When something is to be done although nothing new comes.
+    due: Option<Instant>,
 }
 
 impl Shard {
@@ -159,10 +161,6 @@ impl Shard {
     /// One turn. Returns how long to wait before the next if nothing happens.
     fn turn(&mut self) -> Duration {
         let now = Instant::now();
-        self.core.turns += 1;
-        if self.ports.retry_congested() {
-            self.core.call_all(now);
-        }
         if self
             .polled
             .first()
@@ -170,8 +168,27 @@ impl Shard {
         {
             self.wake.lower();
         }
+        let left = self.work(now);
+        if left.is_busy {
+            return Duration::ZERO;
+        }
+        if left.has_media {
+            std::thread::sleep(limits::GATHER);
+        }
+        left.due.map_or(limits::IDLE_TURN, |due| {
+            let wait = due.saturating_duration_since(Instant::now());
+            wait.clamp(limits::SHORTEST_WAIT, limits::IDLE_TURN)
+        })
+    }
+
+    /// Everything that a turn does between two waits.
+    fn work(&mut self, now: Instant) -> Left {
+        self.core.turns += 1;
+        if self.ports.retry_congested() {
+            self.core.call_all(now);
+        }
         let has_more_orders = self.take_orders(now);
-        let forwarded = self.forward(now);
+        let mut left = self.forward(now);
         let Shard { core, ports, .. } = self;
         core.work_handshakes(now, ports);
         core.tick(now, ports);
@@ -179,29 +196,18 @@ impl Shard {
         ports.flush_all();
         core.outbox.announce();
 
-        if has_more_orders || forwarded.has_more || !core.handshakes.is_empty() {
-            return Duration::ZERO;
-        }
-        if forwarded.has_media {
-            std::thread::sleep(limits::GATHER);
-        }
-        let of_legs = core
-            .agenda
-            .earliest()
-            .map(|due_ns| now + Duration::from_nanos(due_ns.saturating_sub(core.clock.ns(now))));
-        let next = [forwarded.release_due, tap_due, of_legs]
-            .into_iter()
-            .flatten()
-            .min();
-        next.map_or(limits::IDLE_TURN, |next| {
-            let wait = next.saturating_duration_since(Instant::now());
-            wait.clamp(limits::SHORTEST_WAIT, limits::IDLE_TURN)
-        })
+        left.is_busy |= has_more_orders || !core.handshakes.is_empty();
+        let legs_due = core.agenda.earliest().map(|due_ns| {
+            let wait_ns = due_ns.saturating_sub(core.clock.ns(now));
+            now + Duration::from_nanos(wait_ns)
+        });
+        left.due = [left.due, tap_due, legs_due].into_iter().flatten().min();
+        left
     }
 
     /// The way of media through the shard: sockets and sinks, histories, viewers, sockets. Nothing
-    /// in it allocates per packet (test `forwarding_allocates_nothing`).
-    fn forward(&mut self, now: Instant) -> Forwarded {
+    /// in it allocates per packet (tests in `shard/tests/allocation.rs`).
+    fn forward(&mut self, now: Instant) -> Left {
         let received = self.core.media_received;
         let has_more_datagrams = self.receive(now);
         let Shard { core, ports, .. } = self;
@@ -212,10 +218,10 @@ impl Shard {
         // Viewers may have asked for a key frame only now.
         core.pass_key_frame_requests(now);
         ports.flush_all();
-        Forwarded {
+        Left {
+            is_busy: has_more_datagrams || has_more_frames,
             has_media: core.media_received > received,
-            has_more: has_more_datagrams || has_more_frames,
-            release_due,
+            due: release_due,
         }
     }
 
