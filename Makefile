@@ -63,6 +63,10 @@ bench: $(VENV)/.test $(VENV)/.linked native ## the figures of the README, each w
 	cargo build --quiet --release --locked --examples -p sealcast-tls
 	python benches/run.py
 
+.PHONY: fuzz
+fuzz: boringssl ## every fuzz target for FUZZ_SECONDS (60) each; what breaks one is kept as a test
+	@tools/fuzz $(TARGET)
+
 .PHONY: docs
 docs: $(VENV)/.test $(VENV)/.linked ## renew the pages that are made from tables
 	$(BIN)/python -c 'from sealcast.codes import page; print(page(), end="")' > docs/codes.md

@@ -23,13 +23,15 @@ impl Packetizer {
 
     /// Remembers parameter sets from outside the stream: Annex B, like an encoder's extradata.
     pub fn learn(&mut self, annex_b: &[u8]) {
-        NalUnits::new(annex_b).for_each(|nal| self.sets.learn(nal));
+        NalUnits::new(annex_b)
+            .filter(|nal| !is_damaged(nal))
+            .for_each(|nal| self.sets.learn(nal));
     }
 
     /// Cuts one access unit into payloads of at most `max_payload` bytes and hands each to `emit`
     /// in parts to be written one after the other; `last` marks the last payload, whose packet gets
     /// the marker bit. Before an IDR picture all known parameter sets are sent, aggregated.
-    /// Delimiters and filler are dropped; an access unit without a slice is only learnt from.
+    /// Delimiters, filler and units marked as damaged are dropped; an access unit without a slice is only learnt from.
     ///
     /// Returns the number of payloads. Allocates only when a parameter set changes.
     ///
@@ -51,6 +53,9 @@ impl Packetizer {
         self.sets.begin();
         for nal in NalUnits::new(access_unit) {
             has_units = true;
+            if is_damaged(nal) {
+                continue;
+            }
             match type_of(nal[0]) {
                 nal_type::SPS | nal_type::PPS => self.sets.learn(nal),
                 unit @ nal_type::SLICE..=nal_type::IDR => {
@@ -70,6 +75,7 @@ impl Packetizer {
 
         let sets = &self.sets;
         let is_sent = |nal: &&[u8]| match type_of(nal[0]) {
+            _ if is_damaged(nal) => false,
             // Types outside the codec's own range would be read as STAP, MTAP or FU.
             nal_type::DELIMITER | nal_type::FILLER => false,
             nal_type::SPS | nal_type::PPS => !(has_idr && sets.contains(nal)), // sent in front
@@ -88,6 +94,11 @@ impl Packetizer {
         }
         Ok(sent)
     }
+}
+
+/// Whether the unit itself says that it is broken (forbidden_zero_bit, RFC 6184 §1.3).
+const fn is_damaged(nal: &[u8]) -> bool {
+    nal[0] & 0x80 != 0
 }
 
 /// All sets, as few payloads as they fit into: STAP-A (RFC 6184 §5.7.1), or alone.

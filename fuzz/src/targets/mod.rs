@@ -1,0 +1,11 @@
+//! A file per target.
+
+pub(crate) mod dtls_datagrams;
+mod dtls_ends;
+pub(crate) mod dtls_session;
+pub(crate) mod fingerprint;
+pub(crate) mod leg_datagrams;
+pub(crate) mod payloads;
+pub(crate) mod reception;
+pub(crate) mod rtcp;
+pub(crate) mod rtp_header;
