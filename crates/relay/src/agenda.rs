@@ -4,7 +4,7 @@
 //! 32 kB, read in two microseconds. A heap would have to be put in order again for every packet
 //! that moves a deadline. It knows nothing of what the attention is for.
 
-use crate::demux::Index;
+use crate::routes::Index;
 
 /// Nothing is due.
 const NEVER: u64 = u64::MAX;

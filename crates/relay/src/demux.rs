@@ -1,20 +1,9 @@
-//! Whose datagram it is.
+//! How a STUN message finds its leg.
 //!
-//! STUN requests find their leg by the local user fragment in USERNAME, never by address;
-//! everything else by the source address, and an address enters that table only after an
-//! authenticated request came from it (RFC 7983 tells the protocols apart; design: nobody can aim a
-//! leg's traffic by guessing an address). A client leg, which asks first, is found by the addresses
-//! that it probes, for STUN alone.
+//! A request by the local user fragment in USERNAME, never by address; everything else by the
+//! source address (RFC 7983 tells the protocols apart; the tables are [`crate::routes`]).
 //!
-//! It authenticates nothing itself; the leg does.
-
-use std::collections::HashMap;
-use std::net::SocketAddr;
-
-use crate::limits;
-
-/// A leg's place in the shard's table.
-pub(crate) type Index = usize;
+//! It reads no further than that and authenticates nothing; the leg does.
 
 /// RFC 8489 §5.
 const MAGIC_COOKIE: u32 = 0x2112_a442;
@@ -66,96 +55,6 @@ pub(crate) fn route_stun(datagram: &[u8]) -> StunRoute<'_> {
         attributes = attributes.get(padded..).unwrap_or_default();
     }
     StunRoute::Malformed
-}
-
-/// Where a peer is: which of our sockets it talks to, and its address.
-#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
-pub(crate) struct Peer {
-    pub socket: usize,
-    pub remote: SocketAddr,
-}
-
-/// Whether an address could be entered.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-pub(crate) enum Claimed {
-    Yes,
-    /// Another leg uses it.
-    TakenBy(Index),
-    /// The table is full.
-    Full,
-}
-
-/// The tables. Looked up with the hash of the standard library, whose key is random: addresses are
-/// chosen by peers.
-#[derive(Debug, Default)]
-pub(crate) struct Routes {
-    ufrags: HashMap<Box<[u8]>, Index>,
-    sources: HashMap<Peer, Index>,
-    probed: HashMap<SocketAddr, Index>,
-}
-
-impl Routes {
-    pub fn by_ufrag(&self, ufrag: &[u8]) -> Option<Index> {
-        self.ufrags.get(ufrag).copied()
-    }
-
-    pub fn by_source(&self, peer: Peer) -> Option<Index> {
-        self.sources.get(&peer).copied()
-    }
-
-    /// For STUN only: the client leg that probes this address.
-    pub fn by_probe(&self, remote: SocketAddr) -> Option<Index> {
-        self.probed.get(&remote).copied()
-    }
-
-    /// Enters a leg's user fragment; false if another leg has it.
-    pub fn claim_ufrag(&mut self, ufrag: &str, leg: Index) -> bool {
-        *self.ufrags.entry(ufrag.as_bytes().into()).or_insert(leg) == leg
-    }
-
-    /// Enters an authenticated address.
-    pub fn claim_source(&mut self, peer: Peer, leg: Index) -> Claimed {
-        match self.sources.get(&peer) {
-            Some(owner) if *owner == leg => Claimed::Yes,
-            Some(owner) => Claimed::TakenBy(*owner),
-            None if self.sources.len() >= limits::ADDRESSES => Claimed::Full,
-            None => {
-                self.sources.insert(peer, leg);
-                Claimed::Yes
-            }
-        }
-    }
-
-    /// Gives an address whose owner is silent to another leg.
-    pub fn take_over_source(&mut self, peer: Peer, leg: Index) {
-        self.sources.insert(peer, leg);
-    }
-
-    /// Enters an address that a client leg probes; false if another leg probes it.
-    pub fn claim_probe(&mut self, remote: SocketAddr, leg: Index) -> bool {
-        *self.probed.entry(remote).or_insert(leg) == leg
-    }
-
-    /// The leg has no more use for this address.
-    pub fn forget_source(&mut self, remote: SocketAddr, leg: Index) {
-        self.sources
-            .retain(|peer, owner| *owner != leg || peer.remote != remote);
-    }
-
-    /// The user fragments of a leg are these now.
-    pub fn keep_ufrags<'a>(&mut self, leg: Index, kept: impl Iterator<Item = &'a str>) {
-        let kept: Vec<&str> = kept.collect();
-        self.ufrags.retain(|ufrag, owner| {
-            *owner != leg || kept.iter().any(|kept| kept.as_bytes() == &**ufrag)
-        });
-    }
-
-    /// The leg has ended.
-    pub fn forget_leg(&mut self, leg: Index) {
-        self.ufrags.retain(|_, owner| *owner != leg);
-        self.sources.retain(|_, owner| *owner != leg);
-        self.probed.retain(|_, owner| *owner != leg);
-    }
 }
 
 #[cfg(test)]
@@ -215,20 +114,5 @@ mod tests {
             StunRoute::Malformed,
             "no colon"
         );
-    }
-
-    #[test]
-    fn an_address_in_use_is_not_taken_away() {
-        let mut routes = Routes::default();
-        let peer = Peer {
-            socket: 0,
-            remote: "192.0.2.1:5000".parse().expect("an address"),
-        };
-        assert_eq!(routes.claim_source(peer, 1), Claimed::Yes);
-        assert_eq!(routes.claim_source(peer, 2), Claimed::TakenBy(1));
-        assert_eq!(routes.by_source(peer), Some(1));
-        routes.forget_leg(1);
-        assert_eq!(routes.by_source(peer), None);
-        assert_eq!(routes.claim_source(peer, 2), Claimed::Yes);
     }
 }

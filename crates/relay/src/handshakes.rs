@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::demux::Index;
 use crate::limits;
+use crate::routes::Index;
 use crate::spec::LegId;
 
 /// One waiting datagram.

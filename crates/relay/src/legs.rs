@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::demux::Index;
 use crate::entry::Entry;
 use crate::limits;
+use crate::routes::Index;
 use crate::spec::LegId;
 
 /// All legs of a shard.
 #[derive(Default)]
 pub(crate) struct Legs {
     places: Vec<Option<Box<Entry>>>,
+    free: Vec<Index>,
     by_id: HashMap<LegId, Index>,
 }
 
@@ -24,8 +25,7 @@ impl Legs {
     }
 
     pub fn insert(&mut self, entry: Entry) -> Index {
-        let free = self.places.iter().position(Option::is_none);
-        let index = free.unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() - 1
         });
@@ -37,6 +37,7 @@ impl Legs {
     pub fn remove(&mut self, index: Index) -> Option<Box<Entry>> {
         let entry = self.places.get_mut(index)?.take()?;
         self.by_id.remove(&entry.id);
+        self.free.push(index);
         Some(entry)
     }
 

@@ -57,6 +57,7 @@ mod outbox;
 pub mod pacer;
 mod ports;
 pub mod ranges;
+mod routes;
 mod shard;
 pub mod sink;
 pub mod slot;

@@ -10,12 +10,12 @@ use sealcast_tls::Identity;
 use super::Core;
 use crate::codes as code;
 use crate::command::Command;
-use crate::demux::Index;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::feeder::Feeder;
 use crate::limits;
 use crate::ports::Ports;
+use crate::routes::Index;
 use crate::sink::SinkPort;
 use crate::spec::{Codec, Kind, LegId, LegSide, LegSpec, TrackId};
 use crate::tap::TapPort;
@@ -190,6 +190,8 @@ impl Core {
         if let Err(error) = entry.leg.restart_ice(now, local, remote) {
             entry.drops.count(error.code());
         }
+        // One restart after the other must not heap up fragments that no generation has any more.
+        self.routes.keep_ufrags(index, entry.leg.local_ufrags());
         self.drain(index, None, now, ports);
     }
 

@@ -7,10 +7,10 @@ use sealcast_leg::{LegEvent, Output};
 
 use super::Core;
 use crate::codes as code;
-use crate::demux::{Claimed, Index, Peer};
 use crate::event::Event;
 use crate::limits;
 use crate::ports::Ports;
+use crate::routes::{Claimed, Index, Peer};
 use crate::spec::{SourceId, TrackId};
 
 impl Core {

@@ -7,11 +7,11 @@ use sealcast_leg::Received;
 use super::Core;
 use crate::clock::thread_cpu_ns;
 use crate::deliver::{deliver, send_compound};
-use crate::demux::Index;
 use crate::feeder::Feeder;
 use crate::limits;
 use crate::ports::Ports;
 use crate::reception::MAX_COMPOUND;
+use crate::routes::Index;
 use crate::snapshot::{LegSnapshot, Snapshot, SocketSnapshot, TrackSnapshot};
 use crate::spec::TrackId;
 

@@ -5,6 +5,7 @@
 mod allocation;
 mod congestion;
 mod join_storm;
+mod restarts;
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
