@@ -60,7 +60,12 @@ class Relay:
     def frame_sink(self, track: int, source: int) -> FrameSink: ...
     def frame_tap(self, track: int) -> FrameTap: ...
     def snapshot(self) -> bytes:
-        """Counters of the relay, its legs and its tracks: JSON of `sealcast.wire.Snapshot`."""
+        """Counters of the relay, its legs and its tracks: JSON of `sealcast.wire.RelayNumbers`.
+
+        Read in several turns of the relay's loop: dear where legs are many, but it delays no media.
+        """
+    def leg_snapshot(self, leg: int) -> bytes | None:
+        """Counters of one leg: JSON of `sealcast.wire.LegNumbers`; None if there is none (now)."""
     def stop(self) -> None: ...
 
 @final

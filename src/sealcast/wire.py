@@ -192,6 +192,74 @@ class MediaSeal(Up, frozen=True):
     resumed: bool = False
 
 
+# --- numbers of the relay -------------------------------------------------------------------------
+
+
+class ReceivedNumbers(Up, frozen=True):
+    """A media section that we receive."""
+
+    packets: int = 0
+    lost: int = 0
+    recovered: int = 0
+
+
+class SentNumbers(Up, frozen=True):
+    """A media section that we send; `lost` as the viewer tells."""
+
+    packets: int = 0
+    retransmitted: int = 0
+    lost: int = 0
+
+
+class LegNumbers(Up, frozen=True):
+    """One leg."""
+
+    id: int
+    rtt_ms: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    drops: dict[str, int] = {}
+    receive: tuple[ReceivedNumbers, ...] = ()
+    send: tuple[SentNumbers, ...] = ()
+
+
+class TrackNumbers(Up, frozen=True):
+    """One track."""
+
+    id: int
+    kind: str = ""
+    codec: str = ""
+    packets: int = 0
+    bytes: int = 0
+    key_frames: int = 0
+    bits_per_second: float = 0.0
+    drops: dict[str, int] = {}
+
+
+class SocketNumbers(Up, frozen=True):
+    """One UDP socket: datagrams, and the system calls that they took."""
+
+    address: str = ""
+    receive_buffer: int = 0
+    send_buffer: int = 0
+    datagrams_in: int = 0
+    receive_calls: int = 0
+    datagrams_out: int = 0
+    send_calls: int = 0
+    would_block: int = 0
+
+
+class RelayNumbers(Up, frozen=True):
+    """All of the relay."""
+
+    legs: tuple[LegNumbers, ...] = ()
+    tracks: tuple[TrackNumbers, ...] = ()
+    sockets: tuple[SocketNumbers, ...] = ()
+    drops: dict[str, int] = {}
+    events_lost: int = 0
+    cpu_us: int = 0
+
+
 # --- from the relay -------------------------------------------------------------------------------
 
 
@@ -222,11 +290,12 @@ class LegPath(Up, frozen=True, tag_field="type", tag="leg_path"):
 
 
 class LegClosed(Up, frozen=True, tag_field="type", tag="leg_closed"):
-    """The leg is gone."""
+    """The leg is gone. `last` are its last numbers; None if it never began."""
 
     leg: int
     code: str
     detail: str | None = None
+    last: LegNumbers | None = None
 
 
 class TrackLive(Up, frozen=True, tag_field="type", tag="track_live"):
@@ -303,6 +372,8 @@ _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _RELAY = msgspec.json.Decoder(RelayEvent)
 _FRONT = msgspec.json.Decoder(FrontEvent)
 _FACTS = msgspec.json.Decoder(TlsFacts)
+_RELAY_NUMBERS = msgspec.json.Decoder(RelayNumbers)
+_LEG_NUMBERS = msgspec.json.Decoder(LegNumbers)
 
 
 def encode(value: msgspec.Struct) -> bytes:
@@ -332,6 +403,16 @@ def decode_front_events(data: bytes) -> tuple[list[FrontEvent], int]:
         except msgspec.ValidationError:
             unknown += 1
     return events, unknown
+
+
+def decode_relay_numbers(data: bytes) -> RelayNumbers:
+    """The numbers in `Relay.snapshot()`."""
+    return _RELAY_NUMBERS.decode(data)
+
+
+def decode_leg_numbers(data: bytes) -> LegNumbers:
+    """The numbers in `Relay.leg_snapshot()`."""
+    return _LEG_NUMBERS.decode(data)
 
 
 def decode_facts(data: bytes) -> TlsFacts:

@@ -153,6 +153,18 @@ impl Relay {
         Ok(FrameTap { tap })
     }
 
+    /// Counters of one leg as JSON, or none if there is no such leg (any more).
+    fn leg_snapshot<'py>(
+        &self,
+        py: Python<'py>,
+        leg: u64,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let snapshot = py
+            .detach(|| self.handle.leg_snapshot(leg, SNAPSHOT_TIMEOUT))
+            .map_err(|error| refusal(error.code(), error))?;
+        snapshot.map(|snapshot| json(py, &snapshot)).transpose()
+    }
+
     /// Counters of the relay, its legs and its tracks, as JSON.
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let snapshot = py

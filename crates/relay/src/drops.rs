@@ -45,6 +45,11 @@ impl Drops {
             .map_or(0, |(_, count)| *count)
     }
 
+    /// Nothing was dropped.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
     /// Adds all counters of `other`.
     pub fn merge(&mut self, other: &Drops) {
         for (code, count) in &other.counts {
@@ -52,7 +57,7 @@ impl Drops {
         }
     }
 
-    /// The counters by code, for a snapshot.
+    /// The counters by code, in its order.
     pub fn table(&self) -> BTreeMap<String, u64> {
         self.counts
             .iter()

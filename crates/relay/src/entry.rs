@@ -18,6 +18,7 @@ use crate::event::{Event, SealReport};
 use crate::incoming::Incomings;
 use crate::ports::Ports;
 use crate::slot::Slot;
+use crate::snapshot::LegSnapshot;
 use crate::spec::{DtlsSetup, Kind, LegId, LegSide, LegSpec, ReceiveSpec, SendSpec, TrackId};
 
 /// Datagrams and bytes.
@@ -67,7 +68,6 @@ pub(crate) struct Entry {
     pub dtls_waiting: u16,
     /// What the caller gave as the reason to close it.
     pub close_code: Option<String>,
-    pub has_ended: bool,
     /// Whether a media packet came or went, which ends the leg's last stage.
     pub has_flowed: bool,
 }
@@ -111,7 +111,6 @@ impl Entry {
             heard: now,
             dtls_waiting: 0,
             close_code: None,
-            has_ended: false,
             has_flowed: false,
         })
     }
@@ -178,6 +177,7 @@ impl Entry {
                 leg: self.id,
                 code: self.close_code.clone().unwrap_or_else(|| code.to_owned()),
                 detail,
+                last: Some(Box::new(LegSnapshot::of(self, now))),
             },
             LegEvent::SourceValidated { .. } | LegEvent::SourceForgotten { .. } => return None,
         })

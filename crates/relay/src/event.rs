@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::snapshot::LegSnapshot;
 use crate::spec::{LegId, SourceId, TrackId};
 
 /// Something that happened.
@@ -48,6 +49,8 @@ pub enum Event {
         code: String,
         /// The evidence.
         detail: String,
+        /// Its last numbers; none if it never began.
+        last: Option<Box<LegSnapshot>>,
     },
     /// A source feeds a track now; a former one is superseded and should be closed by the caller.
     TrackLive {

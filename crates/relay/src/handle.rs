@@ -1,6 +1,7 @@
 //! The caller's end of a relay: commands in, events out, frames both ways. No call blocks on the
 //! shard but
-//! [`RelayHandle::snapshot`] and [`RelayHandle::stop`], which say how long.
+//! [`RelayHandle::snapshot`], [`RelayHandle::leg_snapshot`] and [`RelayHandle::stop`], which say
+//! how long.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{bounded, Receiver, Sender, TrySendError};
+use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use crate::command::Command;
 use crate::error::RelayError;
@@ -19,8 +20,8 @@ use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::shard::{Order, Shard};
 use crate::sink::{sink, FrameSink};
-use crate::snapshot::Snapshot;
-use crate::spec::{SourceId, TrackId};
+use crate::snapshot::{LegSnapshot, Snapshot};
+use crate::spec::{LegId, SourceId, TrackId};
 use crate::tap::{tap, FrameTap};
 use crate::wake::Wake;
 
@@ -135,16 +136,29 @@ impl RelayHandle {
         Ok(tap)
     }
 
-    /// The numbers of this moment; waits for the shard up to `timeout`.
+    /// All numbers; waits for the shard up to `timeout`. It reads them in several turns of its loop
+    /// ([`limits::SURVEY_ROWS_PER_TURN`]), so many legs take long and delay no media.
     ///
     /// # Errors
     /// [`RelayError::NoAnswer`], [`RelayError::Busy`], [`RelayError::Stopped`].
     pub fn snapshot(&self, timeout: Duration) -> Result<Snapshot, RelayError> {
-        let (reply, answer) = bounded(1);
-        self.order(Order::Snapshot(reply))?;
-        answer
-            .recv_timeout(timeout)
-            .map_err(|_| RelayError::NoAnswer)
+        let mut snapshot = self.ask(Order::Snapshot, timeout)?;
+        snapshot.legs.sort_unstable_by_key(|leg| leg.id);
+        snapshot.tracks.sort_unstable_by_key(|track| track.id);
+        Ok(snapshot)
+    }
+
+    /// The numbers of one leg at this moment, `None` if there is no such leg (any more); waits for
+    /// the shard up to `timeout`.
+    ///
+    /// # Errors
+    /// [`RelayError::NoAnswer`], [`RelayError::Busy`], [`RelayError::Stopped`].
+    pub fn leg_snapshot(
+        &self,
+        leg: LegId,
+        timeout: Duration,
+    ) -> Result<Option<LegSnapshot>, RelayError> {
+        self.ask(|asker| Order::LegSnapshot(leg, asker), timeout)
     }
 
     /// Closes every leg, ends the thread and waits for it. Its last events can still be drained.
@@ -161,6 +175,22 @@ impl RelayHandle {
             // The shard's own panic was reported by the panic hook; there is nothing to add here.
             let _ = thread.join();
         }
+    }
+
+    fn ask<T>(
+        &self,
+        order: impl FnOnce(Sender<T>) -> Order,
+        timeout: Duration,
+    ) -> Result<T, RelayError> {
+        let (asker, answer) = bounded(1);
+        self.order(order(asker))?;
+        answer.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => RelayError::NoAnswer,
+            RecvTimeoutError::Disconnected if self.stop.load(Ordering::Acquire) => {
+                RelayError::Stopped
+            }
+            RecvTimeoutError::Disconnected => RelayError::Busy,
+        })
     }
 
     fn order(&self, order: Order) -> Result<(), RelayError> {

@@ -64,6 +64,7 @@ pub mod slot;
 pub mod snapshot;
 pub mod source;
 pub mod spec;
+mod survey;
 pub mod tap;
 pub mod track;
 mod tracks;

@@ -52,6 +52,11 @@ pub const REMOTE_CANDIDATES: usize = 16;
 pub const COMMANDS: usize = 1_024;
 /// Commands worked in one turn of the loop.
 pub const COMMANDS_PER_TURN: usize = 64;
+/// Legs and tracks that snapshots read in one turn of the loop: so a relay full of legs is read in
+/// as many turns as it takes, and media goes on between them.
+pub const SURVEY_ROWS_PER_TURN: usize = 64;
+/// Snapshots of everything that may be on their way at a time.
+pub const SURVEYS: usize = 4;
 /// Events that may wait for the caller.
 pub const EVENTS: usize = 16_384;
 /// Frames that may wait between a sink and the shard.

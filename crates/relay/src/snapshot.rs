@@ -1,17 +1,19 @@
-//! Numbers of the relay at one moment, for the ledger, metrics and tests: plain data, never a key.
+//! Numbers of the relay, for the ledger, metrics and tests: plain data, never a key. Taking them
+//! copies counters and formats nothing: it happens on the thread that forwards media.
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::drops::Drops;
 use crate::entry::{Entry, Outgoing};
 use crate::incoming::Incomings;
 use crate::spec::{Kind, LegId, LegSide, SourceId, TrackId};
 use crate::track::Track;
 use crate::udp::UdpSocket;
 
-/// Everything.
+/// Everything. A leg's or track's numbers are of one moment; its rows may be some turns apart.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
     /// The legs, in the order of their ids.
@@ -21,7 +23,7 @@ pub struct Snapshot {
     /// The sockets.
     pub sockets: Vec<SocketSnapshot>,
     /// What was dropped before it reached a leg.
-    pub drops: BTreeMap<String, u64>,
+    pub drops: Drops,
     /// Turns of the loop.
     pub turns: u64,
     /// DTLS datagrams worked.
@@ -46,9 +48,9 @@ pub struct LegSnapshot {
     /// Whether keys are agreed on and the peer is proved.
     pub secured: bool,
     /// Our end of its path.
-    pub local: Option<String>,
+    pub local: Option<SocketAddr>,
     /// The peer's end of its path.
-    pub remote: Option<String>,
+    pub remote: Option<SocketAddr>,
     /// Round-trip time by ICE.
     pub rtt_ms: Option<f64>,
     /// Datagrams that belonged to it.
@@ -60,7 +62,7 @@ pub struct LegSnapshot {
     /// Bytes of these.
     pub bytes_out: u64,
     /// What was dropped.
-    pub drops: BTreeMap<String, u64>,
+    pub drops: Drops,
     /// Media sections in which the peer sends.
     pub receive: Vec<ReceiveSnapshot>,
     /// Media sections in which we send.
@@ -143,14 +145,14 @@ pub struct TrackSnapshot {
     /// Recent bitrate.
     pub bits_per_second: f64,
     /// What was dropped on the way in, and frames that its taps did not take.
-    pub drops: BTreeMap<String, u64>,
+    pub drops: Drops,
 }
 
 /// One socket.
 #[derive(Clone, Debug, Serialize)]
 pub struct SocketSnapshot {
     /// Where it is bound.
-    pub address: String,
+    pub address: SocketAddr,
     /// Receive buffer that the system granted.
     pub receive_buffer: usize,
     /// Send buffer that the system granted.
@@ -181,14 +183,14 @@ impl LegSnapshot {
             side: entry.side,
             age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
             secured: entry.leg.is_secured(),
-            local: entry.path.map(|(path, _)| path.local.to_string()),
-            remote: entry.path.map(|(path, _)| path.remote.to_string()),
+            local: entry.path.map(|(path, _)| path.local),
+            remote: entry.path.map(|(path, _)| path.remote),
             rtt_ms: entry.leg.rtt().map(|rtt| rtt.as_secs_f64() * 1_000.0),
             datagrams_in: entry.received.datagrams,
             datagrams_out: entry.sent.datagrams,
             bytes_in: entry.received.bytes,
             bytes_out: entry.sent.bytes,
-            drops: entry.drops.table(),
+            drops: entry.drops.clone(),
             receive: entry
                 .incoming
                 .iter()
@@ -256,7 +258,7 @@ impl TrackSnapshot {
             key_frames,
             key_frame_age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             bits_per_second: track.bitrate(),
-            drops: track.drops.table(),
+            drops: track.drops.clone(),
         }
     }
 }
@@ -265,7 +267,7 @@ impl SocketSnapshot {
     pub(crate) fn of(socket: &UdpSocket) -> SocketSnapshot {
         let counters = socket.counters();
         SocketSnapshot {
-            address: socket.local_address().to_string(),
+            address: socket.local_address(),
             receive_buffer: socket.receive_buffer(),
             send_buffer: socket.send_buffer(),
             datagrams_in: counters.received,

@@ -7,15 +7,9 @@ use std::time::Duration;
 
 use sealcast_leg::IceCredentials;
 use sealcast_relay::spec::LegSide;
-use sealcast_relay::{Command, Event, RelayHandle};
+use sealcast_relay::{Command, Event};
 use two_relays::lossy::LossyLink;
 use two_relays::*;
-
-fn answer(relay: &RelayHandle) -> sealcast_relay::Snapshot {
-    relay
-        .snapshot(Duration::from_secs(2))
-        .expect("the shard answers")
-}
 
 #[test]
 fn packets_lost_on_the_way_to_a_viewer_are_asked_for_again_and_sent_by_rtx() {

@@ -187,6 +187,8 @@ class Ledger:
                 if event.leg in self._living:
                     self._change(event.leg, path_local=event.local, path_remote=event.remote)
             case LegClosed():
+                if event.last is not None:
+                    self.count(event.leg, Counters.of_media(event.last))
                 self.close(event.leg, event.code, event.detail, now)
             case ConnectionClosed():
                 leg = self._connections.pop(event.connection, None)
@@ -210,9 +212,14 @@ class Ledger:
             self._stage(leg, Stage.MEDIA, Outcome.DONE, at_ms)
 
     def count(self, leg: int, counters: Counters) -> None:
-        """New counters of a leg; the last ones may come after its end."""
+        """New counters of a leg; the last ones may come after its end.
+
+        A reading that is older than the known one, such as a snapshot that crossed with the end,
+        changes nothing.
+        """
         for legs in (self._living, self._over):
-            if (known := legs.get(leg)) is not None:
+            known = legs.get(leg)
+            if known is not None and not counters.is_older_than(known.counters):
                 self.totals.add(known.role, known.counters, counters)
                 legs[leg] = replace(known, counters=counters)
 

@@ -1,5 +1,7 @@
 """One leg, as the ledger keeps it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -9,6 +11,7 @@ from sealcast.keying.agreement import Identity
 from sealcast.legs.seal import Seal
 from sealcast.legs.stage import Outcome, Stage, StageRecord
 from sealcast.policy import Note, Role
+from sealcast.wire import LegNumbers
 
 
 class LegState(StrEnum):
@@ -32,6 +35,27 @@ class Counters:
     retransmitted: int = 0
     rtt_ms: float | None = None
     drops: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_media(cls, numbers: LegNumbers) -> Counters:
+        """The relay's numbers of a leg, all its media sections together."""
+        return cls(
+            packets_in=sum(section.packets for section in numbers.receive),
+            packets_out=sum(section.packets for section in numbers.send),
+            bytes_in=numbers.bytes_in,
+            bytes_out=numbers.bytes_out,
+            # A lost packet that a retransmission brought was not lost to anybody.
+            lost=sum(max(0, section.lost - section.recovered) for section in numbers.receive)
+            + sum(max(0, section.lost) for section in numbers.send),
+            retransmitted=sum(section.retransmitted for section in numbers.send)
+            + sum(section.recovered for section in numbers.receive),
+            rtt_ms=numbers.rtt_ms,
+            drops=numbers.drops,
+        )
+
+    def is_older_than(self, other: Counters) -> bool:
+        """Whether `other` was read from the same leg later: bytes only ever grow."""
+        return self.bytes_in < other.bytes_in or self.bytes_out < other.bytes_out
 
 
 def _fresh_stages() -> tuple[StageRecord, ...]:

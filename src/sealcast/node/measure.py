@@ -1,11 +1,11 @@
 """Counters of the relay, brought into the ledger and onto the metrics page.
 
-Does: asks the relay for a snapshot at most every `limits.MEASURE_S`, however many ask here, and
-turns each leg's numbers into the ledger's. The relay forgets a leg or a track when it ends: the
-ledger's sums, and the one kept here, do not.
+Does: asks the relay for a snapshot at most every `limits.MEASURE_S`, however many ask here, or for
+one leg, and turns each leg's numbers into the ledger's. The relay forgets a leg or a track when it
+ends: the ledger's sums, and the one kept here, do not.
 
-Does not: keep history; what draws curves asks again. The last numbers of a leg are those of the
-last time that anybody asked.
+Does not: keep history; what draws curves asks again. The last numbers of a leg come with the event
+of its end.
 """
 
 from __future__ import annotations
@@ -20,87 +20,13 @@ import msgspec
 from sealcast.legs.leg import Counters
 from sealcast.node import limits
 from sealcast.node.switchboard import Switchboard
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A section that we receive."""
-
-    packets: int = 0
-    lost: int = 0
-    recovered: int = 0
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """A section that we send; `lost` as the viewer tells."""
-
-    packets: int = 0
-    retransmitted: int = 0
-    lost: int = 0
-
-
-class LegNumbers(msgspec.Struct, frozen=True):
-    """One leg of the relay."""
-
-    id: int
-    rtt_ms: float | None = None
-    bytes_in: int = 0
-    bytes_out: int = 0
-    drops: dict[str, int] = {}
-    receive: tuple[Received, ...] = ()
-    send: tuple[Sent, ...] = ()
-
-    def counters(self) -> Counters:
-        """In the ledger's words."""
-        return Counters(
-            packets_in=sum(section.packets for section in self.receive),
-            packets_out=sum(section.packets for section in self.send),
-            bytes_in=self.bytes_in,
-            bytes_out=self.bytes_out,
-            # A lost packet that a retransmission brought was not lost to anybody.
-            lost=sum(max(0, section.lost - section.recovered) for section in self.receive)
-            + sum(max(0, section.lost) for section in self.send),
-            retransmitted=sum(section.retransmitted for section in self.send)
-            + sum(section.recovered for section in self.receive),
-            rtt_ms=self.rtt_ms,
-            drops=self.drops,
-        )
-
-
-class TrackNumbers(msgspec.Struct, frozen=True):
-    """One track."""
-
-    id: int
-    kind: str = ""
-    codec: str = ""
-    packets: int = 0
-    bytes: int = 0
-    key_frames: int = 0
-    bits_per_second: float = 0.0
-    drops: dict[str, int] = {}
-
-
-class SocketNumbers(msgspec.Struct, frozen=True):
-    """One UDP socket: datagrams, and the system calls that they took."""
-
-    address: str = ""
-    receive_buffer: int = 0
-    send_buffer: int = 0
-    datagrams_in: int = 0
-    receive_calls: int = 0
-    datagrams_out: int = 0
-    send_calls: int = 0
-    would_block: int = 0
-
-
-class RelayNumbers(msgspec.Struct, frozen=True):
-    """All of the relay."""
-
-    legs: tuple[LegNumbers, ...] = ()
-    tracks: tuple[TrackNumbers, ...] = ()
-    sockets: tuple[SocketNumbers, ...] = ()
-    drops: dict[str, int] = {}
-    events_lost: int = 0
-    cpu_us: int = 0
+from sealcast.wire import (
+    LegNumbers,
+    RelayNumbers,
+    TrackNumbers,
+    decode_leg_numbers,
+    decode_relay_numbers,
+)
 
 
 class DoorNumbers(msgspec.Struct, frozen=True):
@@ -112,9 +38,6 @@ class DoorNumbers(msgspec.Struct, frozen=True):
     open: int = 0
     handshaking: int = 0
     codes: dict[str, int] = {}
-
-
-_RELAY = msgspec.json.Decoder(RelayNumbers)
 
 
 class Measure:
@@ -138,10 +61,16 @@ class Measure:
                 data = await asyncio.to_thread(self._board.relay.snapshot)
                 self._asked_at = time.monotonic()
                 self._took_s = self._asked_at - began
-                before, self.relay = self.relay, _RELAY.decode(data)
+                before, self.relay = self.relay, decode_relay_numbers(data)
                 self._count(self.relay.legs)
                 self._sum_up(before.tracks, self.relay.tracks)
         return self.relay
+
+    async def refresh_leg(self, leg: int) -> None:
+        """Bring one leg's counters up to date, without the others: a viewer asks for its own."""
+        data = await asyncio.to_thread(self._board.relay.leg_snapshot, leg)
+        if data is not None:
+            self._count((decode_leg_numbers(data),))
 
     def _pause_s(self) -> float:
         """Until the relay is asked again: longer where an answer costs it much."""
@@ -154,7 +83,7 @@ class Measure:
 
     def _count(self, legs: Iterable[LegNumbers]) -> None:
         for leg in legs:
-            self._board.ledger.count(leg.id, leg.counters())
+            self._board.ledger.count(leg.id, Counters.of_media(leg))
 
     def _sum_up(self, before: Iterable[TrackNumbers], after: Iterable[TrackNumbers]) -> None:
         known = {track.id: track.drops for track in before}

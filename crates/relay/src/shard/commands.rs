@@ -127,6 +127,7 @@ impl Core {
                     leg: id,
                     code: code.to_owned(),
                     detail,
+                    last: None,
                 });
                 return;
             }

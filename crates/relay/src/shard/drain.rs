@@ -27,6 +27,7 @@ impl Core {
             return;
         };
         let mut validated = Vec::new();
+        let mut end = None;
         while let Some(output) = entry.leg.poll() {
             match output {
                 Output::Transmit {
@@ -37,6 +38,8 @@ impl Core {
                     Ok(()) => entry.sent.count(datagram.len()),
                     Err(code) => entry.drops.count(code),
                 },
+                // Told when all is drained: what it still sends belongs to its last numbers.
+                Output::Event(event @ LegEvent::Closed { .. }) => end = Some(event),
                 Output::Event(event) => {
                     match &event {
                         LegEvent::SourceValidated { remote } => validated.push(*remote),
@@ -49,7 +52,6 @@ impl Core {
                             entry.media_due = Some(now);
                         }
                         LegEvent::Sealed(_) => entry.media_due = Some(now),
-                        LegEvent::Closed { .. } => entry.has_ended = true,
                         _ => {}
                     }
                     if let Some(event) = entry.report(event, now) {
@@ -59,7 +61,10 @@ impl Core {
             }
         }
         entry.deadline = entry.leg.deadline();
-        let has_ended = entry.has_ended;
+        let has_ended = end.is_some();
+        if let Some(event) = end.and_then(|end| entry.report(end, now)) {
+            self.outbox.push(event);
+        }
         for (remote, socket) in validated.into_iter().zip(port.into_iter().cycle()) {
             self.claim(Peer { socket, remote }, index, now);
         }

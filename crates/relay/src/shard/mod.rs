@@ -2,7 +2,7 @@
 //! but the wait.
 //!
 //! A turn of the loop: wait → commands → what the sockets have → frames of sinks → viewers and
-//! feedback → DTLS (bounded) → timers → taps → send. After every call into a leg its outputs are
+//! feedback → DTLS (bounded) → timers → taps → send → snapshots (bounded). After every call into a leg its outputs are
 //! drained (one mutation, then drain).
 
 mod commands;
@@ -33,7 +33,9 @@ use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::routes::Routes;
 use crate::sink::SinkPort;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LegSnapshot, Snapshot};
+use crate::spec::LegId;
+use crate::survey::Surveys;
 use crate::tap::TapPort;
 use crate::tracks::Tracks;
 use crate::udp::RecvBatch;
@@ -45,6 +47,7 @@ pub(crate) enum Order {
     Sink(SinkPort),
     Tap(TapPort),
     Snapshot(Sender<Snapshot>),
+    LegSnapshot(LegId, Sender<Option<LegSnapshot>>),
 }
 
 /// One thread's worth of relay.
@@ -69,6 +72,7 @@ pub(crate) struct Core {
     taps: Vec<TapPort>,
     routes: Routes,
     handshakes: Handshakes,
+    surveys: Surveys,
     outbox: Outbox,
     drops: Drops,
     turns: u64,
@@ -112,6 +116,7 @@ impl Shard {
                 taps: Vec::new(),
                 routes: Routes::default(),
                 handshakes: Handshakes::default(),
+                surveys: Surveys::default(),
                 outbox,
                 drops: Drops::new(),
                 turns: 0,
@@ -194,9 +199,10 @@ impl Shard {
         core.tick(now, ports);
         let tap_due = core.advance_taps(now);
         ports.flush_all();
+        core.survey(now, ports);
         core.outbox.announce();
 
-        left.is_busy |= has_more_orders || !core.handshakes.is_empty();
+        left.is_busy |= has_more_orders || !core.handshakes.is_empty() || !core.surveys.is_empty();
         let legs_due = core.agenda.earliest().map(|due_ns| {
             let wait_ns = due_ns.saturating_sub(core.clock.ns(now));
             now + Duration::from_nanos(wait_ns)
@@ -235,9 +241,10 @@ impl Shard {
                 Order::Command(command) => self.core.command(command, now, &mut self.ports),
                 Order::Sink(port) => self.core.add_sink(port),
                 Order::Tap(port) => self.core.add_tap(port),
-                Order::Snapshot(reply) => {
-                    // A caller that no longer waits is no error.
-                    let _ = reply.try_send(self.core.snapshot(now, &self.ports));
+                Order::Snapshot(asker) => self.core.surveys.begin(asker, &self.core.tracks),
+                Order::LegSnapshot(leg, asker) => {
+                    // An asker that no longer waits is no error.
+                    let _ = asker.try_send(self.core.leg_snapshot(leg, now));
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! The stages of a turn behind the way in: frames, viewers, feedback, timers, handshakes, taps.
+//! The stages of a turn behind the way in: frames, viewers, feedback, timers, handshakes, taps,
+//! snapshots.
 
 use std::time::Instant;
 
@@ -12,8 +13,8 @@ use crate::limits;
 use crate::ports::Ports;
 use crate::reception::MAX_COMPOUND;
 use crate::routes::Index;
-use crate::snapshot::{LegSnapshot, Snapshot, SocketSnapshot, TrackSnapshot};
-use crate::spec::TrackId;
+use crate::snapshot::{LegSnapshot, SocketSnapshot};
+use crate::spec::{LegId, TrackId};
 
 impl Core {
     /// Takes frames from the sinks. True if more wait.
@@ -237,33 +238,33 @@ impl Core {
         next
     }
 
-    /// The numbers of this moment.
-    pub(super) fn snapshot(&self, now: Instant, ports: &Ports) -> Snapshot {
-        let mut legs: Vec<LegSnapshot> = self
-            .legs
-            .iter()
-            .map(|entry| LegSnapshot::of(entry, now))
-            .collect();
-        legs.sort_by_key(|leg| leg.id);
-        let mut tracks: Vec<TrackSnapshot> = self
-            .tracks
-            .iter()
-            .map(|track| TrackSnapshot::of(track, now))
-            .collect();
-        tracks.sort_by_key(|track| track.id);
-        Snapshot {
+    /// Reads this turn's part of the snapshots that were asked for.
+    pub(super) fn survey(&mut self, now: Instant, ports: &Ports) {
+        let Core {
+            surveys,
             legs,
             tracks,
-            sockets: ports
-                .iter()
-                .map(|port| SocketSnapshot::of(&port.socket))
-                .collect(),
-            drops: self.drops.table(),
-            turns: self.turns,
-            handshake_datagrams: self.handshakes.worked(),
-            most_handshake_datagrams: self.handshakes.most_worked(),
-            cpu_us: thread_cpu_ns() / 1_000,
-            events_lost: self.outbox.lost(),
-        }
+            drops,
+            turns,
+            handshakes,
+            outbox,
+            ..
+        } = self;
+        surveys.advance(now, legs, tracks, |snapshot| {
+            let sockets = ports.iter().map(|port| SocketSnapshot::of(&port.socket));
+            snapshot.sockets = sockets.collect();
+            snapshot.drops = drops.clone();
+            snapshot.turns = *turns;
+            snapshot.handshake_datagrams = handshakes.worked();
+            snapshot.most_handshake_datagrams = handshakes.most_worked();
+            snapshot.cpu_us = thread_cpu_ns() / 1_000;
+            snapshot.events_lost = outbox.lost();
+        });
+    }
+
+    /// One leg's numbers at this moment.
+    pub(super) fn leg_snapshot(&self, leg: LegId, now: Instant) -> Option<LegSnapshot> {
+        let entry = self.legs.get(self.legs.index_of(leg)?)?;
+        Some(LegSnapshot::of(entry, now))
     }
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use sealcast_leg::IceCredentials;
 use sealcast_relay::clock::monotonic_ns;
 use sealcast_relay::spec::*;
-use sealcast_relay::{Command, Event, FrameSink, FrameTap, RelayConfig, RelayHandle, TapFrame};
+use sealcast_relay::{
+    Command, Event, FrameSink, FrameTap, RelayConfig, RelayHandle, Snapshot, TapFrame,
+};
 use sealcast_tls::{FingerprintHash, Identity};
 
 pub mod lossy;
@@ -316,11 +318,29 @@ pub fn wait_frames(tap: &FrameTap, count: usize) -> Vec<TapFrame> {
     frames
 }
 
-/// The numbers of every key of a JSON table, for assertions about drops.
-pub fn no_drops(relay: &RelayHandle) {
-    let snapshot = relay
+/// All numbers of a relay.
+pub fn answer(relay: &RelayHandle) -> Snapshot {
+    relay
         .snapshot(Duration::from_secs(2))
-        .expect("the shard answers");
+        .expect("the shard answers")
+}
+
+/// Waits until something is true of a relay's numbers.
+pub fn wait_numbers(relay: &RelayHandle, is_reached: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let snapshot = answer(relay);
+        if is_reached(&snapshot) {
+            return snapshot;
+        }
+        assert!(Instant::now() < deadline, "the numbers stay: {snapshot:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Asserts that no leg and no track of a relay dropped anything.
+pub fn no_drops(relay: &RelayHandle) {
+    let snapshot = answer(relay);
     for leg in &snapshot.legs {
         assert!(leg.drops.is_empty(), "leg {}: {:?}", leg.id, leg.drops);
     }

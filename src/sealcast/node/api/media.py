@@ -152,7 +152,7 @@ class MediaApi:
         """The leg as the ledger has it, also when it is over: a page can show why it failed."""
         held = self._known(request)
         self._access.holder(request, held)
-        await self._measure.refresh()
+        await self._measure.refresh_leg(held.leg)
         leg = self._board.ledger.get(held.leg)
         if leg is None:
             raise RemoteError("HTTP.NOT_FOUND", "The ledger has forgotten this leg.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from sealcast.codes import lookup
-from sealcast.node.measure import DoorNumbers, Measure, SocketNumbers
+from sealcast.node.measure import DoorNumbers, Measure
 from sealcast.node.ports import FrontPort
 from sealcast.node.switchboard import Switchboard
 

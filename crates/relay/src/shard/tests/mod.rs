@@ -6,6 +6,7 @@ mod allocation;
 mod congestion;
 mod join_storm;
 mod restarts;
+mod surveys;
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
