@@ -84,15 +84,22 @@ class FakeRelay:
         return self.sinks.setdefault(track, FakeSink())
 
     def snapshot(self) -> bytes:
-        legs = [call[1]["id"] for call in self.calls if call[0] == "add_leg"]
-        sections = [{"packets": 7, "lost": 2, "retransmitted": 1}]
-        known = [{"id": leg, "bytes_out": 700, "drops": {}, "send": sections} for leg in legs]
+        known = [self._leg(call[1]["id"]) for call in self.named("add_leg")]
         sockets = [
             {"datagrams_in": 600, "receive_calls": 15, "datagrams_out": 3000, "send_calls": 50},
             {"datagrams_in": 40, "receive_calls": 5},
         ]
         told = {"legs": known, "sockets": sockets, "drops": {"PACKET.UNKNOWN_KIND": 3}}
         return json.dumps(told).encode()
+
+    def leg_snapshot(self, leg: int) -> bytes | None:
+        known = any(call[1]["id"] == leg for call in self.named("add_leg"))
+        return json.dumps(self._leg(leg)).encode() if known else None
+
+    @staticmethod
+    def _leg(leg: int) -> dict[str, Any]:
+        sections = [{"packets": 7, "lost": 2, "retransmitted": 1}]
+        return {"id": leg, "bytes_out": 700, "drops": {}, "send": sections}
 
     def stop(self) -> None: ...
 

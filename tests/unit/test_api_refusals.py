@@ -218,10 +218,10 @@ async def test_a_refused_offer_is_listed_once_and_counted_once(node: Node) -> No
 async def test_a_bug_is_counted_and_its_log_line_bears_the_name_of_the_answer(node: Node) -> None:
     import structlog
 
-    def broken() -> bytes:
+    def broken(leg: int) -> bytes:
         raise ZeroDivisionError("the inside")
 
-    node.relay.snapshot = broken  # type: ignore[method-assign]
+    node.relay.leg_snapshot = broken  # type: ignore[method-assign]
     where, _, token = await on_air(node)
     with structlog.testing.capture_logs() as lines:
         answer = await node.ask("GET", f"{where}/leg", token=token)

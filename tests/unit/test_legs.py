@@ -376,6 +376,27 @@ def test_sums_over_all_legs_never_go_back() -> None:
     assert ledger.totals.drops == {"RTP.TOO_OLD": 6}
 
 
+@pytest.mark.parametrize("closed_first", [False, True], ids=["by the relay", "by the node"])
+def test_an_ended_leg_shows_its_last_numbers_whoever_ended_it(closed_first: bool) -> None:
+    ledger = Ledger()
+    leg = opened(ledger)
+    ledger.count(leg, Counters(packets_out=5, bytes_out=50, drops={"RTP.TOO_OLD": 1}))
+    if closed_first:
+        ledger.close(leg, "LEG.DELETED", None, 101.0)
+    sent = wire.SentNumbers(packets=8, retransmitted=2, lost=1)
+    last = wire.LegNumbers(id=leg, bytes_out=80, drops={"RTP.TOO_OLD": 3}, send=(sent,))
+    ledger.apply(LegClosed(leg=leg, code="LEG.DELETED", last=last), 101.0)
+    over = ledger.get(leg)
+    assert over is not None
+    assert over.over
+    expected = Counters(
+        packets_out=8, bytes_out=80, lost=1, retransmitted=2, drops={"RTP.TOO_OLD": 3}
+    )
+    assert over.counters == expected
+    assert ledger.totals.packets["delivery", "out"] == 8
+    assert ledger.totals.drops == {"RTP.TOO_OLD": 3}
+
+
 def test_a_refused_offer_is_listed_at_the_stage_where_it_failed() -> None:
     ledger = Ledger()
     ledger.refused(

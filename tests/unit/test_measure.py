@@ -34,6 +34,10 @@ class Telling(FakeRelay):
         self.asked += 1
         return json.dumps(self.told).encode()
 
+    def leg_snapshot(self, leg: int) -> bytes | None:
+        known = {told["id"]: told for told in self.told["legs"]}
+        return json.dumps(known[leg]).encode() if leg in known else None
+
 
 class Measured:
     """A measure over a relay that tells what it is told."""
@@ -83,6 +87,44 @@ def test_numbers_that_come_after_a_legs_end_are_its_last_ones() -> None:
         over = seen.board.ledger.get(leg)
         assert over is not None
         assert over.counters.bytes_in == 9
+
+    asyncio.run(check())
+
+
+def test_one_leg_is_brought_up_to_date_without_the_others() -> None:
+    async def check() -> None:
+        seen = Measured()
+        first, second, gone = seen.leg(), seen.leg(), seen.leg()
+        seen.relay.told = {"legs": [{"id": leg, "bytes_out": 70} for leg in (first, second)]}
+        for leg in (first, gone):
+            await seen.measure.refresh_leg(leg)
+        assert seen.relay.asked == 0, "nobody asked for all"
+        sent = [leg.counters.bytes_out for leg in seen.board.ledger]
+        assert sent == [70, 0, 0]
+
+    asyncio.run(check())
+
+
+def test_an_ended_leg_keeps_the_numbers_of_its_end_against_a_snapshot_that_crossed_it() -> None:
+    async def check() -> None:
+        seen = Measured()
+        leg = seen.leg()
+        last = {
+            "id": leg,
+            "bytes_in": 500,
+            "receive": [{"packets": 9, "lost": 3, "recovered": 1}],
+            "drops": {"SRTP.AUTH_FAILED": 2},
+        }
+        closed = {"type": "leg_closed", "leg": leg, "code": "DTLS.CLOSED", "last": last}
+        seen.board.take_in(json.dumps([closed]).encode())
+        dropped = await seen.see(legs=[{"id": leg, "bytes_in": 400}])
+        assert dropped == {"SRTP.AUTH_FAILED": 2}
+        over = seen.board.ledger.get(leg)
+        assert over is not None
+        assert over.over
+        numbers = over.counters
+        assert (numbers.packets_in, numbers.bytes_in, numbers.lost) == (9, 500, 2)
+        assert seen.board.ledger.totals.octets["ingest", "in"] == 500
 
     asyncio.run(check())
 

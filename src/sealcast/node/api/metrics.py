@@ -19,6 +19,7 @@ from sealcast.codes import lookup
 from sealcast.node.measure import DoorNumbers, Measure
 from sealcast.node.ports import FrontPort
 from sealcast.node.switchboard import Switchboard
+from sealcast.wire import SocketNumbers
 
 if TYPE_CHECKING:
     from prometheus_client.core import CounterMetricFamily, Metric
