@@ -36,7 +36,22 @@ struct Way<'a> {
     sent: &'a mut Flow,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
+    /// The way of a leg that has a path, and the sections it sends.
+    fn of(entry: &'a mut Entry, ports: &'a mut Ports) -> Option<(Way<'a>, &'a mut [Outgoing])> {
+        let (path, port) = entry.path?;
+        let way = Way {
+            leg: &mut entry.leg,
+            ports,
+            path,
+            port,
+            transport: &mut entry.transport,
+            drops: &mut entry.drops,
+            sent: &mut entry.sent,
+        };
+        Some((way, &mut entry.outgoing))
+    }
+
     /// Writes, protects and queues one RTP packet. False if there is no room: try again later.
     /// `write` gets room for the packet and returns its plain length, 0 for none.
     fn rtp(&mut self, write: impl FnOnce(&mut [u8], &mut u16) -> usize) -> bool {
@@ -86,27 +101,10 @@ pub(crate) fn deliver(
     clock: &NodeClock,
     now: Instant,
 ) -> Option<Instant> {
-    let (path, port) = entry.path?;
-    if entry.outgoing.is_empty() || !entry.leg.is_secured() || ports.is_congested(port) {
+    if entry.outgoing.is_empty() || !entry.can_send(ports) {
         return None;
     }
-    let Entry {
-        leg,
-        outgoing,
-        transport,
-        drops,
-        sent,
-        ..
-    } = entry;
-    let mut way = Way {
-        leg,
-        ports,
-        path,
-        port,
-        transport,
-        drops,
-        sent,
-    };
+    let (mut way, outgoing) = Way::of(entry, ports)?;
     let mut again = None;
     for Outgoing { spec, slot } in outgoing {
         let Some(track) = tracks.get_mut(spec.track) else {
@@ -228,26 +226,9 @@ pub(crate) fn retransmit(
     lost: LostSequences<'_>,
     now: Instant,
 ) {
-    let Some((path, port)) = entry.path else {
-        return;
-    };
     let round_trip: Option<Duration> = entry.leg.rtt();
-    let Entry {
-        leg,
-        outgoing,
-        transport,
-        drops,
-        sent,
-        ..
-    } = entry;
-    let mut way = Way {
-        leg,
-        ports,
-        path,
-        port,
-        transport,
-        drops,
-        sent,
+    let Some((mut way, outgoing)) = Way::of(entry, ports) else {
+        return;
     };
     let slot = outgoing
         .iter_mut()
