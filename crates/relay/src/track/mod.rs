@@ -6,7 +6,9 @@
 //! survives consumed probes, restarts and changes of the source. It knows no viewers, keys or
 //! sockets.
 
-use std::collections::VecDeque;
+mod hold;
+mod key_frames;
+
 use std::time::{Duration, Instant};
 
 use crate::codes as code;
@@ -16,6 +18,9 @@ use crate::limits;
 use crate::pacer::RateMeter;
 use crate::source::{Anchor, Numbered, Source};
 use crate::spec::{Codec, Kind, SourceId, TrackId};
+use hold::Hold;
+pub use key_frames::KeyFrame;
+use key_frames::KeyFrames;
 
 /// The number that a track's first packet gets: room below it for packets that arrive late.
 const FIRST_SEQUENCE: u64 = 1 << 32;
@@ -55,17 +60,6 @@ pub enum Outcome {
     Dropped(&'static str),
 }
 
-/// A key frame in the history.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub struct KeyFrame {
-    /// Arrival number of the first packet of it that came.
-    pub arrival: u64,
-    /// Sequence number of its first packet.
-    pub sequence: u64,
-    timestamp: u64,
-    entered: Instant,
-}
-
 /// One track.
 #[derive(Debug)]
 pub struct Track {
@@ -79,20 +73,13 @@ pub struct Track {
     last_live: Option<Anchor>,
     next_sequence: u64,
     last_timestamp: u64,
-    key_frames: VecDeque<KeyFrame>,
-    key_frame_announced: bool,
+    key_frames: KeyFrames,
     rate: RateMeter,
-    /// Arrival number up to which viewers may read.
-    released: u64,
-    /// Arrival number up to which they were called.
-    called: u64,
-    /// Since when the oldest packet that is not released waits.
-    held_since: Option<Instant>,
+    hold: Hold,
     /// What was dropped on the way in.
     pub drops: Drops,
     packets: u64,
     bytes: u64,
-    key_frame_count: u64,
 }
 
 impl Track {
@@ -113,16 +100,12 @@ impl Track {
             last_live: None,
             next_sequence: FIRST_SEQUENCE,
             last_timestamp: 0,
-            key_frames: VecDeque::with_capacity(limits::KEY_FRAMES),
-            key_frame_announced: false,
+            key_frames: KeyFrames::new(),
             rate: RateMeter::default(),
-            released: 0,
-            called: 0,
-            held_since: None,
+            hold: Hold::default(),
             drops: Drops::new(),
             packets: 0,
             bytes: 0,
-            key_frame_count: 0,
         }
     }
 
@@ -151,37 +134,21 @@ impl Track {
         &self.history
     }
 
-    /// Arrival number up to which viewers may read the history.
-    ///
-    /// The packets of a frame come one by one, and each alone would cost every viewer a system
-    /// call's worth of work. So they are held until the frame is whole, a run is long enough or
-    /// the first of them is [`limits::HOLD`] old; a decoder waits for the whole frame anyway.
+    /// Arrival number up to which viewers may read the history: a frame's packets are held until the
+    /// frame is whole, for [`limits::HOLD`] at the longest.
     pub fn released(&self) -> u64 {
-        self.released
+        self.hold.released()
     }
 
     /// Whether there are packets that [`Track::release`] has not told of.
     pub fn has_news(&self) -> bool {
-        self.called < self.history.next()
+        self.hold.has_news(self.history.next())
     }
 
     /// Releases what was held for long enough. Returns whether viewers may read more than at the
     /// call before, and when the rest is due.
     pub fn release(&mut self, now: Instant) -> (bool, Option<Instant>) {
-        if self
-            .held_since
-            .is_some_and(|since| since + limits::HOLD <= now)
-        {
-            self.release_all();
-        }
-        let is_more = self.called < self.released;
-        self.called = self.released;
-        (is_more, self.held_since.map(|since| since + limits::HOLD))
-    }
-
-    fn release_all(&mut self) {
-        self.released = self.history.next();
-        self.held_since = None;
+        self.hold.release(now, self.history.next())
     }
 
     /// The source that feeds it now.
@@ -201,7 +168,7 @@ impl Track {
 
     /// Packets, payload bytes and key frames that entered.
     pub fn totals(&self) -> (u64, u64, u64) {
-        (self.packets, self.bytes, self.key_frame_count)
+        (self.packets, self.bytes, self.key_frames.count())
     }
 
     /// Announces a source; it goes live with its first key frame (video) or first packet (audio).
@@ -318,12 +285,8 @@ impl Track {
         let Some(arrival) = self.history.push(entry) else {
             return Outcome::Dropped(code::PAYLOAD_TOO_BIG);
         };
-        let is_run = arrival + 1 >= self.released + limits::HELD_PACKETS;
-        if packet.marker || self.kind == Kind::Audio || is_run {
-            self.release_all();
-        } else {
-            self.held_since.get_or_insert(packet.entered);
-        }
+        let is_whole = packet.marker || self.kind == Kind::Audio;
+        self.hold.enter(arrival, is_whole, packet.entered);
         let source = &mut self.sources[index];
         self.next_sequence = self.next_sequence.max(sequence + 1);
         self.last_timestamp = self.last_timestamp.max(timestamp);
@@ -332,7 +295,7 @@ impl Track {
         self.bytes += packet.payload.len() as u64;
         if packet.key_start && self.kind == Kind::Video {
             source.key_frame_wanted = false;
-            self.note_key_frame(KeyFrame {
+            self.key_frames.note(KeyFrame {
                 arrival,
                 sequence,
                 timestamp,
@@ -375,7 +338,7 @@ impl Track {
         source.align(own_time, track_time);
         self.live = Some(source.id);
         self.last_live = None;
-        self.key_frame_announced = false;
+        self.key_frames.begin_source();
         let superseded =
             superseded.and_then(|id| self.sources.iter().position(|source| source.id == id));
         match superseded {
@@ -387,38 +350,14 @@ impl Track {
         }
     }
 
-    fn note_key_frame(&mut self, found: KeyFrame) {
-        // Parameter sets and the picture of one key frame share a timestamp; any of them may come
-        // first.
-        if let Some(known) = self
-            .key_frames
-            .iter_mut()
-            .rev()
-            .find(|known| known.timestamp == found.timestamp)
-        {
-            known.sequence = known.sequence.min(found.sequence);
-            return;
-        }
-        if self.key_frames.len() == limits::KEY_FRAMES {
-            self.key_frames.pop_front();
-        }
-        self.key_frames.push_back(found);
-        self.key_frame_count += 1;
-    }
-
     /// True once per live source, after its first key frame.
     pub fn take_key_frame_announcement(&mut self) -> bool {
-        let first = !self.key_frame_announced && self.live.is_some() && self.key_frame_count > 0;
-        self.key_frame_announced |= first;
-        first
+        self.live.is_some() && self.key_frames.take_announcement()
     }
 
     /// The newest key frame that is still wholly in the history.
     pub fn newest_key_frame(&self) -> Option<KeyFrame> {
-        self.key_frames
-            .back()
-            .copied()
-            .filter(|key| key.arrival >= self.history.oldest())
+        self.key_frames.newest(self.history.oldest())
     }
 
     /// The key frame that a new viewer starts with: the newest, unless it is old and a fresh one
@@ -470,9 +409,7 @@ impl Track {
 
     /// How long ago the last key frame came.
     pub fn key_frame_age(&self, now: Instant) -> Option<Duration> {
-        self.key_frames
-            .back()
-            .map(|key| now.saturating_duration_since(key.entered))
+        self.key_frames.age(now)
     }
 
     fn source(&self, id: SourceId) -> Option<&Source> {
