@@ -59,6 +59,8 @@ pub(crate) fn route_stun(datagram: &[u8]) -> StunRoute<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn stun(kind: u16, attributes: &[u8]) -> Vec<u8> {
@@ -81,6 +83,29 @@ mod tests {
             route_stun(&request),
             StunRoute::Request { local_ufrag: b"us" }
         );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_stun_never_panics_and_names_a_part_of_itself(
+            kind: u16,
+            attributes in prop::collection::vec(any::<u8>(), 0..80),
+            named in prop::option::of(0_u8..40),
+            cut in 0_usize..100,
+        ) {
+            let mut attributes = attributes;
+            if let (Some(len), Some(head)) = (named, attributes.get_mut(..4)) {
+                head.copy_from_slice(&[0, 6, 0, len]);
+            }
+            let message = stun(kind, &attributes);
+            let message = &message[..message.len().min(cut)];
+            if let StunRoute::Request { local_ufrag } = route_stun(message) {
+                let own = message.as_ptr_range();
+                let found = local_ufrag.as_ptr_range();
+                prop_assert!(own.start <= found.start && found.end < own.end, "the colon is behind it");
+                prop_assert!(!local_ufrag.contains(&b':'));
+            }
+        }
     }
 
     #[test]

@@ -283,11 +283,22 @@ proptest! {
             compound.extend_from_slice(&body);
         }
         let _ = told(&compound);
+        let (mut items, mut asked) = (0, 0);
         for item in parse(&compound) {
-            if let RtcpItem::TransportFeedback(feedback) = item {
-                prop_assert_eq!(feedback.packets().count(), usize::from(feedback.status_count));
+            items += 1;
+            match item {
+                RtcpItem::TransportFeedback(feedback) => {
+                    prop_assert_eq!(feedback.packets().count(), usize::from(feedback.status_count));
+                }
+                RtcpItem::Nack { lost, .. } => asked += lost.count(),
+                _ => {}
             }
         }
+        // Each statement stands on four bytes at least, and four bytes of a NACK name a packet and
+        // the sixteen behind it (RFC 4585 §6.2.1): what a peer makes us do is bounded by what it
+        // sends.
+        prop_assert!(items <= compound.len() / 4, "{items} items in {} bytes", compound.len());
+        prop_assert!(asked <= 17 * compound.len() / 4, "{asked} numbers in {} bytes", compound.len());
     }
 }
 

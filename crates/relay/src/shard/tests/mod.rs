@@ -22,6 +22,7 @@ use sealcast_tls::{FingerprintHash, Identity, Version};
 
 use super::Shard;
 use crate::command::Command;
+use crate::entry::Entry;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::ports::Ports;
@@ -204,14 +205,12 @@ impl Stand {
         }
     }
 
-    /// Turns until all of them are sealed. Their clock is real: nobody may wait for a timer long.
+    /// Turns until all of them are sealed at both ends. Their clock is real: nobody may wait for a
+    /// timer long.
     fn settle<'a>(&mut self, peers: impl Iterator<Item = &'a mut Peer>) {
         let mut peers: Vec<&mut Peer> = peers.collect();
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !peers
-            .iter()
-            .all(|peer| peer.leg.is_secured() && peer.leg.path().is_some())
-        {
+        while !peers.iter().all(|peer| self.is_settled(peer)) {
             assert!(Instant::now() < deadline, "not all peers are sealed");
             self.now = self.now.max(Instant::now());
             for peer in &mut peers {
@@ -228,10 +227,19 @@ impl Stand {
         }
     }
 
-    fn drops(&self, leg: LegId, code: &str) -> u64 {
+    /// A turn takes only so much time for handshakes, so the shard may be behind its peer.
+    fn is_settled(&self, peer: &Peer) -> bool {
+        let is_ready = |leg: &Leg| leg.is_secured() && leg.path().is_some();
+        is_ready(&peer.leg) && self.entry(peer.id).is_some_and(|ours| is_ready(&ours.leg))
+    }
+
+    fn entry(&self, leg: LegId) -> Option<&Entry> {
         let legs = &self.shard.core.legs;
-        let entry = legs.index_of(leg).and_then(|index| legs.get(index));
-        entry.map_or(0, |entry| entry.drops.get(code))
+        legs.index_of(leg).and_then(|index| legs.get(index))
+    }
+
+    fn drops(&self, leg: LegId, code: &str) -> u64 {
+        self.entry(leg).map_or(0, |entry| entry.drops.get(code))
     }
 }
 
