@@ -207,6 +207,24 @@ fn a_header_cut_short_is_refused_at_every_length() {
 }
 
 #[test]
+fn an_element_that_runs_beyond_its_block_is_none_and_leaves_the_payload_alone() {
+    for (profile, block) in [
+        ([0xBE, 0xDE], [0x10, 7, 0x2F, 1]),
+        ([0x10, 0x00], [1, 0, 2, 16]),
+    ] {
+        let mut packet = vec![0x90, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+        packet.extend(profile);
+        packet.extend([0, 1]);
+        packet.extend(block);
+        packet.extend([9; 20]);
+        let header = RtpHeader::parse(&packet).expect("the framing is sound");
+        let ids: Vec<u8> = header.extensions().map(|(id, _)| id).collect();
+        assert_eq!(ids, [1], "what stood before it is still good");
+        assert_eq!(packet[header.payload], [9; 20]);
+    }
+}
+
+#[test]
 fn an_element_with_identifier_fifteen_ends_the_block() {
     let packet = [
         0x90, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xBE, 0xDE, 0, 2, // header
