@@ -21,7 +21,7 @@ MEASURE_S: Final = 0.5
 MEASURE_SHARE: Final = 0.01
 """And more seldom where it would spend more than this share of its time on answers."""
 MEASURE_UNASKED_S: Final = 5.0
-"""They are asked this often even when nobody wants them, so that a leg ends with recent ones."""
+"""They are asked this often even when nobody wants them; dear ones are no older than this."""
 KNOCKS_TOLD_S: Final = 60.0
 """A door's failed handshakes are a line in the log at most this often; the line counts them."""
 LAST_WORD_S: Final = 0.5
