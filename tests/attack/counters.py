@@ -25,7 +25,7 @@ DROPPED_PACKETS = "sealcast_packets_dropped_total"
 RECEIVED_DATAGRAMS = "sealcast_datagrams_received_total"
 
 RISES_WITHIN_S = limits.MEASURE_UNASKED_S + 3.0
-"""On a busy machine an answer of the relay seems dear, and the next is asked for that much later."""
+"""On a busy machine an answer of the relay seems dear, and the next one is asked for that late."""
 
 
 class Counters:
