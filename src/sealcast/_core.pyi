@@ -5,9 +5,11 @@ Nothing here decides; what crosses is decided by `sealcast.policy`. JSON shapes 
 """
 
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 __all__ = [
+    "RELAY_LEGS",
+    "RELAY_TRACKS",
     "CoreError",
     "FrameSink",
     "FrameTap",
@@ -20,6 +22,10 @@ __all__ = [
 ]
 
 __version__: str
+RELAY_LEGS: Final[int]
+"""Legs that one relay carries at a time."""
+RELAY_TRACKS: Final[int]
+"""Tracks that one relay carries at a time."""
 
 class CoreError(Exception):
     """A refusal of the native side: `code` is a row of `sealcast.codes`, `detail` a sentence."""
@@ -54,7 +60,11 @@ class Relay:
         """Start a leg from the JSON of a `sealcast.wire.LegSpec`."""
     def restart_ice(
         self, leg: int, local_ufrag: str, local_pwd: str, remote_ufrag: str, remote_pwd: str
-    ) -> None: ...
+    ) -> None:
+        """Begin ICE anew (RFC 8445 §9). Waits until the relay has done it; after a refusal
+        (RELAY.UNKNOWN_LEG, RELAY.UFRAG_TAKEN, ICE.BAD_CREDENTIALS, RELAY.NO_ANSWER) the leg is as
+        it was. From any thread.
+        """
     def add_remote_candidate(self, leg: int, address: str) -> None: ...
     def close_leg(self, leg: int, code: str) -> None: ...
     def frame_sink(self, track: int, source: int) -> FrameSink: ...

@@ -42,7 +42,9 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("RELAY_LEGS", sealcast_relay::limits::LEGS)?;
+        module.add("RELAY_TRACKS", sealcast_relay::limits::TRACKS)
     }
 }
 

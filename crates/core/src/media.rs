@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sealcast_relay::{Command, RelayConfig, RelayHandle};
+use sealcast_relay::{Command, IceCredentials, IceRestart, RelayConfig, RelayHandle};
 use sealcast_tls::{FingerprintHash, Identity};
 
 use crate::error::{refusal, BAD_ARGUMENT};
 
-/// How long a snapshot may wait for the relay's thread before it is given up.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a snapshot or a restart may wait for the relay's thread before it is given up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A fresh certificate and key for one media leg; the key never leaves it.
 #[pyclass(module = "sealcast._core", frozen)]
@@ -109,21 +109,29 @@ impl Relay {
         })
     }
 
+    /// Begins ICE anew with other credentials; waits until the relay has done it or refused.
     fn restart_ice(
         &self,
+        py: Python<'_>,
         leg: u64,
         local_ufrag: String,
         local_pwd: String,
         remote_ufrag: String,
         remote_pwd: String,
     ) -> PyResult<()> {
-        self.command(Command::RestartIce {
+        let restart = IceRestart {
             leg,
-            local_ufrag,
-            local_pwd,
-            remote_ufrag,
-            remote_pwd,
-        })
+            local: IceCredentials {
+                ufrag: local_ufrag,
+                pwd: local_pwd,
+            },
+            remote: IceCredentials {
+                ufrag: remote_ufrag,
+                pwd: remote_pwd,
+            },
+        };
+        py.detach(|| self.handle.restart_ice(restart, ANSWER_TIMEOUT))
+            .map_err(|error| refusal(error.code(), error))
     }
 
     fn add_remote_candidate(&self, leg: u64, address: &str) -> PyResult<()> {
@@ -160,7 +168,7 @@ impl Relay {
         leg: u64,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let snapshot = py
-            .detach(|| self.handle.leg_snapshot(leg, SNAPSHOT_TIMEOUT))
+            .detach(|| self.handle.leg_snapshot(leg, ANSWER_TIMEOUT))
             .map_err(|error| refusal(error.code(), error))?;
         snapshot.map(|snapshot| json(py, &snapshot)).transpose()
     }
@@ -168,7 +176,7 @@ impl Relay {
     /// Counters of the relay, its legs and its tracks, as JSON.
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let snapshot = py
-            .detach(|| self.handle.snapshot(SNAPSHOT_TIMEOUT))
+            .detach(|| self.handle.snapshot(ANSWER_TIMEOUT))
             .map_err(|error| refusal(error.code(), error))?;
         json(py, &snapshot)
     }

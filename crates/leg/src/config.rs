@@ -41,7 +41,7 @@ impl IceCredentials {
     }
 
     /// RFC 8839 §5.4: 4 to 256 and 22 to 256 characters, letters, digits, `+` and `/`.
-    fn check(&self, whose: &'static str) -> Result<(), LegError> {
+    pub(crate) fn check(&self, whose: &'static str) -> Result<(), LegError> {
         for (what, text, shortest) in [("ice-ufrag", &self.ufrag, 4), ("ice-pwd", &self.pwd, 22)] {
             if !(shortest..=256).contains(&text.len()) {
                 let len = text.len();

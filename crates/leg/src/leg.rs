@@ -271,6 +271,8 @@ impl Leg {
         local: &IceCredentials,
         remote: &IceCredentials,
     ) -> Result<(), LegError> {
+        local.check("local")?;
+        remote.check("remote")?;
         if !self.has_ended {
             self.ice.restart(now, local, remote)?;
             self.drain_ice(now);

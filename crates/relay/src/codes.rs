@@ -73,6 +73,8 @@ codes! {
     LEG_REFUSED = "RELAY.LEG_REFUSED";
     /// The relay has as many legs as it may have.
     TOO_MANY_LEGS = "RELAY.TOO_MANY_LEGS";
+    /// There is no such leg, or no longer.
+    UNKNOWN_LEG = "RELAY.UNKNOWN_LEG";
     /// Another leg has this local user fragment.
     UFRAG_TAKEN = "RELAY.UFRAG_TAKEN";
     /// A track has as many sources as it may have, or the codec of a sink cannot be packetized.

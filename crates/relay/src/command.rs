@@ -33,20 +33,6 @@ pub enum Command {
         /// Our certificate and key for this leg alone.
         identity: Arc<Identity>,
     },
-    /// New ICE credentials for both ends (RFC 8445 §9); media goes on over the old path until the
-    /// new one is proved.
-    RestartIce {
-        /// The leg.
-        leg: LegId,
-        /// Our new user fragment.
-        local_ufrag: String,
-        /// Our new password.
-        local_pwd: String,
-        /// The peer's new user fragment.
-        remote_ufrag: String,
-        /// The peer's new password.
-        remote_pwd: String,
-    },
     /// One more address to probe (client side).
     AddRemoteCandidate {
         /// The leg.

@@ -210,6 +210,11 @@ fn seal(facts: SealFacts) -> SealReport {
         post_quantum: dtls.post_quantum,
         hello_retry: dtls.hello_retry,
         resumed: dtls.resumed,
+        early_data: dtls.early_data,
+        ech: dtls.ech,
+        sni: dtls.sni,
+        alpn: dtls.alpn,
+        expires_unix: dtls.peer.map(|certificate| certificate.not_after_unix),
     }
 }
 

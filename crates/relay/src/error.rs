@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
+use sealcast_leg::LegError;
+
 use crate::codes as code;
+use crate::spec::LegId;
 
 /// A refusal: a code and a sentence. Everything survivable is counted instead (module
 /// [`crate::drops`]).
@@ -44,7 +47,16 @@ pub enum RelayError {
     /// A leg's specification is not well formed.
     #[error("{0}")]
     BadSpec(String),
-    /// A snapshot was not answered in time.
+    /// The leg does not exist, or no longer.
+    #[error("there is no leg {0}; it may just have ended")]
+    UnknownLeg(LegId),
+    /// The local user fragment of an ICE restart is another leg's.
+    #[error("another leg has this local user fragment")]
+    UfragTaken,
+    /// What the leg itself refuses.
+    #[error("{0}")]
+    Leg(#[from] LegError),
+    /// The shard did not answer in time.
     #[error("the relay did not answer in time")]
     NoAnswer,
 }
@@ -62,6 +74,9 @@ impl RelayError {
             RelayError::FrameTooBig(_) => code::FRAME_TOO_BIG,
             RelayError::NoTrack => code::NO_TRACK,
             RelayError::BadSpec(_) => code::BAD_SPEC,
+            RelayError::UnknownLeg(_) => code::UNKNOWN_LEG,
+            RelayError::UfragTaken => code::UFRAG_TAKEN,
+            RelayError::Leg(error) => error.code(),
             RelayError::NoAnswer => code::NO_ANSWER,
         }
     }

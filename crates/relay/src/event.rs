@@ -104,6 +104,17 @@ pub struct SealReport {
     pub hello_retry: bool,
     /// Whether a session was resumed.
     pub resumed: bool,
+    /// Whether early data was accepted.
+    pub early_data: bool,
+    /// Whether Encrypted Client Hello was accepted.
+    pub ech: bool,
+    /// Name that the DTLS client asked for.
+    pub sni: Option<String>,
+    /// Application protocol agreed on (RFC 8833), if the peers spoke of one.
+    pub alpn: Option<String>,
+    /// End of the peer's certificate, seconds since 1970. Its fingerprint proves it, whatever its
+    /// dates are (RFC 8827 §6.5).
+    pub expires_unix: Option<i64>,
 }
 
 #[cfg(test)]

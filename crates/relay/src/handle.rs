@@ -1,7 +1,7 @@
 //! The caller's end of a relay: commands in, events out, frames both ways. No call blocks on the
 //! shard but
-//! [`RelayHandle::snapshot`], [`RelayHandle::leg_snapshot`] and [`RelayHandle::stop`], which say
-//! how long.
+//! [`RelayHandle::restart_ice`], [`RelayHandle::snapshot`], [`RelayHandle::leg_snapshot`] and
+//! [`RelayHandle::stop`], which say how long.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::ports::Ports;
+use crate::restart::{restart_order, IceRestart};
 use crate::shard::{Order, Shard};
 use crate::sink::{sink, FrameSink};
 use crate::snapshot::{LegSnapshot, Snapshot};
@@ -103,6 +104,19 @@ impl RelayHandle {
     /// [`RelayError::Busy`] when too many wait, [`RelayError::Stopped`].
     pub fn command(&self, command: Command) -> Result<(), RelayError> {
         self.order(Order::Command(command))
+    }
+
+    /// Begins ICE anew with other credentials; media goes on over the old path until the new one is
+    /// proved. Waits for the shard up to `timeout`.
+    ///
+    /// # Errors
+    /// [`RelayError::UnknownLeg`], [`RelayError::UfragTaken`], [`RelayError::Leg`] for credentials
+    /// that ICE does not admit; [`RelayError::Busy`], [`RelayError::Stopped`],
+    /// [`RelayError::NoAnswer`]. After any of them the leg is as it was.
+    pub fn restart_ice(&self, restart: IceRestart, timeout: Duration) -> Result<(), RelayError> {
+        let (order, answer) = restart_order(restart);
+        self.order(Order::RestartIce(order))?;
+        answer.wait(timeout)
     }
 
     /// Readable while events wait.

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use sealcast_leg::IceCredentials;
 use sealcast_relay::spec::LegSide;
-use sealcast_relay::{Command, Event};
+use sealcast_relay::{Command, Event, IceRestart, RelayError};
 use two_relays::lossy::LossyLink;
 use two_relays::*;
+
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn packets_lost_on_the_way_to_a_viewer_are_asked_for_again_and_sent_by_rtx() {
@@ -132,6 +134,38 @@ fn another_publisher_of_the_same_stream_goes_live_at_its_key_frame_and_viewers_s
 }
 
 #[test]
+fn a_restart_that_cannot_be_is_refused_and_leaves_the_leg_as_it_was() {
+    let (server, client) = (relay("server"), relay("client"));
+    let video = client.frame_tap(VIDEO).expect("a tap");
+    connect(&server, &client, 1, LegSide::Server, &Terms::default());
+    wait_sealed(&[&server, &client], 1);
+    let asked = |leg, local: &IceCredentials| {
+        let restart = IceRestart {
+            leg,
+            local: local.clone(),
+            remote: IceCredentials::generate(),
+        };
+        server.restart_ice(restart, ANSWERED_WITHIN)
+    };
+    let unknown = asked(2, &IceCredentials::generate());
+    assert!(matches!(unknown, Err(RelayError::UnknownLeg(2))));
+    let mut short = IceCredentials::generate();
+    short.pwd.truncate(8);
+    let bad = asked(1, &short).expect_err("8 characters are too few");
+    assert_eq!(bad.code(), "ICE.BAD_CREDENTIALS");
+    Camera::new(&server, 100, 2_000).shoot();
+    wait_frames(&video, 1);
+    server
+        .command(Command::CloseLeg {
+            leg: 1,
+            code: "LEG.DELETED".to_owned(),
+        })
+        .expect("room");
+    let ended = asked(1, &IceCredentials::generate());
+    assert!(matches!(ended, Err(RelayError::UnknownLeg(1))));
+}
+
+#[test]
 fn media_moves_to_a_new_path_through_an_ice_restart_without_a_gap() {
     let (server, client) = (relay("server"), relay("client"));
     let video = client.frame_tap(VIDEO).expect("a tap");
@@ -145,15 +179,14 @@ fn media_moves_to_a_new_path_through_an_ice_restart_without_a_gap() {
         std::thread::sleep(Duration::from_millis(10));
         if number == 50 {
             for (relay, local, remote) in [(&server, &ours, &theirs), (&client, &theirs, &ours)] {
+                let restart = IceRestart {
+                    leg: 1,
+                    local: local.clone(),
+                    remote: remote.clone(),
+                };
                 relay
-                    .command(Command::RestartIce {
-                        leg: 1,
-                        local_ufrag: local.ufrag.clone(),
-                        local_pwd: local.pwd.clone(),
-                        remote_ufrag: remote.ufrag.clone(),
-                        remote_pwd: remote.pwd.clone(),
-                    })
-                    .expect("room");
+                    .restart_ice(restart, ANSWERED_WITHIN)
+                    .expect("the leg is there");
             }
             let address = link.address;
             client

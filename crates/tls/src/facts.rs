@@ -34,6 +34,9 @@ pub struct Facts {
     pub own_signature: Option<String>,
     /// SRTP protection profile (RFC 5764 §4.1.2); DTLS only.
     pub srtp_profile_id: Option<u16>,
+    /// SHA-256 of the certificate that we showed, `AB:CD:…`; `None` after a resumption, in which
+    /// nobody shows one.
+    pub own_sha256: Option<String>,
     /// The peer's certificate, if it presented one.
     pub peer: Option<PeerCertificate>,
     /// Whether an earlier session was resumed.
@@ -86,21 +89,21 @@ pub(crate) fn read(ssl: &SslRef, protocol: &'static str) -> Facts {
             .to_owned()
     });
     let resumed = ssl.session_reused();
+    // The engine chooses key and certificate before it knows that it will resume and show neither.
+    let seen = witness::of(ssl).filter(|_| !resumed);
     let signature_name = |name: Option<&'static str>| name.map(str::to_owned);
     Facts {
         protocol,
         version: version.name().to_owned(),
         group: ssl.curve_name().map(str::to_owned),
         peer_signature: signature_name(ssl.peer_signature_algorithm().and_then(|s| s.name())),
-        // The engine chooses an algorithm before it knows that it will resume and sign nothing.
-        own_signature: signature_name(
-            witness::of(ssl)
-                .filter(|_| !resumed)
-                .and_then(witness::Witness::own_signature),
-        ),
+        own_signature: signature_name(seen.and_then(witness::Witness::own_signature)),
         srtp_profile_id: ssl
             .selected_srtp_profile()
             .and_then(|profile| u16::try_from(profile.id().as_raw()).ok()),
+        own_sha256: seen
+            .and_then(witness::Witness::own_sha256)
+            .map(str::to_owned),
         peer: ssl
             .peer_certificate()
             .and_then(|certificate| PeerCertificate::read(&certificate).ok()),

@@ -1,7 +1,7 @@
 //! What BoringSSL tells only during a handshake, kept for afterwards.
 //!
-//! Our own signature algorithm is forgotten when the handshake ends, and the ClientHello is
-//! readable only in its callback. A [`Witness`] rides in the connection's ex-data; its fields are
+//! Our own signature algorithm is forgotten when the handshake ends, our own certificate with the
+//! rest of a shed configuration, and the ClientHello is readable only in its callback. A [`Witness`] rides in the connection's ex-data; its fields are
 //! write-once cells because callbacks have a shared reference only.
 
 use std::sync::OnceLock;
@@ -11,10 +11,13 @@ use boring::ssl::{
     ClientHello, ExtensionType, Ssl, SslContextBuilder, SslInfoCallbackMode, SslRef,
 };
 
+use crate::{Fingerprint, FingerprintHash};
+
 /// Observations of one handshake.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
     own_signature: OnceLock<&'static str>,
+    own_sha256: OnceLock<String>,
     offered_version: OnceLock<u16>,
 }
 
@@ -22,6 +25,11 @@ impl Witness {
     /// Our signature algorithm, `None` if we signed nothing (resumption, or no certificate).
     pub(crate) fn own_signature(&self) -> Option<&'static str> {
         self.own_signature.get().copied()
+    }
+
+    /// SHA-256 of our certificate, `AB:CD:…`; `None` before the handshake has ended.
+    pub(crate) fn own_sha256(&self) -> Option<&str> {
+        self.own_sha256.get().map(String::as_str)
     }
 
     /// The highest version in the ClientHello, as on the wire; `None` before one was read.
@@ -53,10 +61,17 @@ pub(crate) fn of(ssl: &SslRef) -> Option<&Witness> {
 pub(crate) fn watch(context: &mut SslContextBuilder) {
     context.set_info_callback(|ssl, mode, _| {
         if mode == SslInfoCallbackMode::HANDSHAKE_DONE {
+            let Some(witness) = of(ssl) else { return };
             let name = ssl.signature_algorithm_used().and_then(|used| used.name());
-            if let (Some(witness), Some(name)) = (of(ssl), name) {
-                // Set before only if the callback ran twice, with the same value.
+            let shown = ssl
+                .certificate()
+                .and_then(|own| Fingerprint::of(own, FingerprintHash::Sha256).ok());
+            // Set before only if the callback ran twice, with the same values.
+            if let Some(name) = name {
                 let _ = witness.own_signature.set(name);
+            }
+            if let Some(shown) = shown {
+                let _ = witness.own_sha256.set(shown.value());
             }
         }
     });

@@ -14,7 +14,11 @@ fn two_ends_with_default_versions_agree_on_1_3_and_a_post_quantum_group() {
     let (client_print, server_print) = (server.expected[0].clone(), client.expected[0].clone());
     let mut pair = Pair::new(client, server, CALM, 1);
     pair.run();
-    for (end, peer_print) in [(End::Client, server_print), (End::Server, client_print)] {
+    let prints = [
+        (End::Client, &client_print, &server_print),
+        (End::Server, &server_print, &client_print),
+    ];
+    for (end, own_print, peer_print) in prints {
         let facts = pair.facts(end).clone();
         assert_eq!(facts.protocol, "DTLS");
         assert_eq!(facts.version, "1.3");
@@ -33,6 +37,7 @@ fn two_ends_with_default_versions_agree_on_1_3_and_a_post_quantum_group() {
         assert!(!facts.resumed && !facts.early_data && !facts.hello_retry && !facts.ech);
         let peer = facts.peer.expect("mutual certificates");
         assert_eq!(peer.sha256, peer_print.value());
+        assert_eq!(facts.own_sha256, Some(own_print.value()));
         assert_eq!(peer.subject, "CN=sealcast media leg");
         assert!(pair.end(end).is_established());
     }

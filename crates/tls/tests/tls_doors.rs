@@ -15,7 +15,7 @@ use boring::ssl::{
 };
 use door::{meet, meet_within, policy};
 use sealcast_tls::server::{self, ClientAuth, HandshakeFailure, ServerPolicy};
-use sealcast_tls::{Facts, Version};
+use sealcast_tls::{Facts, FingerprintHash, Version};
 
 /// A venue: its authority and a door's identity.
 struct Venue {
@@ -128,6 +128,9 @@ fn an_encoder_with_a_certificate_is_admitted_and_its_facts_are_complete() {
         Some("ecdsa_secp256r1_sha256")
     );
     assert_eq!(facts.sni.as_deref(), Some("media.venue.example"));
+    let door = venue.door.identity();
+    let shown = door.fingerprint(FingerprintHash::Sha256).value();
+    assert_eq!(facts.own_sha256, Some(shown));
     assert_eq!(facts.srtp_profile_id, None);
     assert!(facts.forward_secrecy && !facts.resumed && !facts.early_data && !facts.ech);
     let peer = facts.peer.expect("a certificate");

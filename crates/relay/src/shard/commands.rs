@@ -4,20 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sealcast_leg::IceCredentials;
 use sealcast_tls::Identity;
 
 use super::Core;
 use crate::codes as code;
 use crate::command::Command;
 use crate::entry::Entry;
+use crate::error::RelayError;
 use crate::event::Event;
 use crate::feeder::Feeder;
 use crate::limits;
 use crate::ports::Ports;
+use crate::restart::IceRestart;
 use crate::routes::Index;
 use crate::sink::SinkPort;
-use crate::spec::{Codec, Kind, LegId, LegSide, LegSpec, TrackId};
+use crate::spec::{Codec, Kind, LegSide, LegSpec, TrackId};
 use crate::tap::TapPort;
 use crate::track::Track;
 
@@ -32,23 +33,6 @@ impl Core {
             } => self.add_track(id, kind, codec, clock_rate, now),
             Command::RemoveTrack { id } => self.remove_track(id),
             Command::AddLeg { spec, identity } => self.add_leg(*spec, identity, now, ports),
-            Command::RestartIce {
-                leg,
-                local_ufrag,
-                local_pwd,
-                remote_ufrag,
-                remote_pwd,
-            } => {
-                let local = IceCredentials {
-                    ufrag: local_ufrag,
-                    pwd: local_pwd,
-                };
-                let remote = IceCredentials {
-                    ufrag: remote_ufrag,
-                    pwd: remote_pwd,
-                };
-                self.restart_ice(leg, &local, &remote, now, ports);
-            }
             Command::AddRemoteCandidate { leg, address } => {
                 if let Some(index) = self.legs.index_of(leg) {
                     self.add_remote_candidate(index, address);
@@ -170,30 +154,25 @@ impl Core {
         }
     }
 
-    fn restart_ice(
+    pub(super) fn restart_ice(
         &mut self,
-        id: LegId,
-        local: &IceCredentials,
-        remote: &IceCredentials,
+        restart: &IceRestart,
         now: Instant,
         ports: &mut Ports,
-    ) {
-        let Some(index) = self.legs.index_of(id) else {
-            return;
-        };
-        let Some(entry) = self.legs.get_mut(index) else {
-            return;
-        };
+    ) -> Result<(), RelayError> {
+        let IceRestart { leg, local, remote } = restart;
+        let unknown = || RelayError::UnknownLeg(*leg);
+        let index = self.legs.index_of(*leg).ok_or_else(unknown)?;
+        let entry = self.legs.get_mut(index).ok_or_else(unknown)?;
         if !self.routes.claim_ufrag(&local.ufrag, index) {
-            entry.drops.count(code::UFRAG_TAKEN);
-            return;
+            return Err(RelayError::UfragTaken);
         }
-        if let Err(error) = entry.leg.restart_ice(now, local, remote) {
-            entry.drops.count(error.code());
-        }
-        // One restart after the other must not heap up fragments that no generation has any more.
+        let begun = entry.leg.restart_ice(now, local, remote);
+        // One restart after the other must not heap up fragments that no generation has any more, and
+        // one that was refused leaves its fragment free for others.
         self.routes.keep_ufrags(index, entry.leg.local_ufrags());
         self.drain(index, None, now, ports);
+        begun.map_err(RelayError::from)
     }
 
     pub(super) fn close(&mut self, index: Index, now: Instant, ports: &mut Ports, code: String) {

@@ -31,6 +31,7 @@ use crate::legs::Legs;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::ports::Ports;
+use crate::restart::RestartOrder;
 use crate::routes::Routes;
 use crate::sink::SinkPort;
 use crate::snapshot::{LegSnapshot, Snapshot};
@@ -44,6 +45,7 @@ use crate::wake::{wait_readable, Wake};
 /// What reaches the shard over its channel.
 pub(crate) enum Order {
     Command(Command),
+    RestartIce(RestartOrder),
     Sink(SinkPort),
     Tap(TapPort),
     Snapshot(Sender<Snapshot>),
@@ -239,6 +241,10 @@ impl Shard {
             };
             match order {
                 Order::Command(command) => self.core.command(command, now, &mut self.ports),
+                Order::RestartIce(order) => {
+                    let Shard { core, ports, .. } = self;
+                    order.work(|restart| core.restart_ice(restart, now, ports));
+                }
                 Order::Sink(port) => self.core.add_sink(port),
                 Order::Tap(port) => self.core.add_tap(port),
                 Order::Snapshot(asker) => self.core.surveys.begin(asker, &self.core.tracks),

@@ -2,8 +2,8 @@
 
 use sealcast_leg::IceCredentials;
 
-use super::Stand;
-use crate::command::Command;
+use super::{Shard, Stand};
+use crate::restart::IceRestart;
 
 #[test]
 fn restarts_that_find_no_path_heap_up_no_user_fragments() {
@@ -13,13 +13,14 @@ fn restarts_that_find_no_path_heap_up_no_user_fragments() {
     for _ in 0..50 {
         let (ours, theirs) = (IceCredentials::generate(), IceCredentials::generate());
         asked.push(ours.ufrag.clone());
-        stand.command(Command::RestartIce {
+        let restart = IceRestart {
             leg: viewer.id,
-            local_ufrag: ours.ufrag,
-            local_pwd: ours.pwd,
-            remote_ufrag: theirs.ufrag,
-            remote_pwd: theirs.pwd,
-        });
+            local: ours,
+            remote: theirs,
+        };
+        let Shard { core, ports, .. } = &mut stand.shard;
+        core.restart_ice(&restart, stand.now, ports)
+            .expect("the leg is there");
     }
     let routes = &stand.shard.core.routes;
     let (newest, replaced) = asked.split_last().expect("there were fifty");
