@@ -1,4 +1,7 @@
-"""What holds for every test: with REQUIRE_ALL=1 a skip is a failure, whoever asked for it."""
+"""What holds for every test: with REQUIRE_ALL=1 a skip is a failure, whoever asked for it; and no
+property has a deadline, because how long an example takes says more of the machine than of the
+code.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("sealcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sealcast")
 
 
 @pytest.hookimpl(wrapper=True)

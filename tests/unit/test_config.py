@@ -182,7 +182,12 @@ def test_the_line_of_a_key_is_where_its_statement_begins() -> None:
     assert line_of(text, ("nothing",)) is None
 
 
-@given(st.text(max_size=200))
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "1" * 5000, "x = " + "{a=" * 5000])
+def test_what_the_toml_parser_itself_cannot_stand_is_refused_like_any_other_text(text: str) -> None:
+    assert refusal(text).code == "CONFIG.SYNTAX"
+
+
+@given(st.text(max_size=200) | st.text("ab.[]{}='\" \n#0-:T\\u,", max_size=80))
 def test_any_text_gives_a_configuration_or_a_refusal(text: str) -> None:
     try:
         config.loads(text)

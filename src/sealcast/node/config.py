@@ -297,7 +297,10 @@ def loads(text: str, *, name: str = "sealcast.toml") -> Config:
     """The configuration in a text; `name` is how errors call it."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigurationRefused("CONFIG.SYNTAX", f"{name}: It is nested too deep.") from None
+    except ValueError as error:
+        # TOMLDecodeError; or Python's own limit on the digits of a number, which tomllib passes on.
         raise ConfigurationRefused("CONFIG.SYNTAX", f"{name}: {error}") from None
     complaints = list(_judge(document, Config, (), text))
     if not complaints:
