@@ -14,6 +14,7 @@ from sealcast.identity import TokenIssuer, TokenKey, Verb
 from sealcast.node.state_folder import TOKEN_KEY_FILE
 from sealcast.testing.node_process import Client, Node, running_node
 from sealcast.testing.requirement import require
+from sealcast.testing.secrets_seen import SecretsSeen
 
 require("aiortc", "core")  # aiortc brings pyOpenSSL and pylibsrtp
 from .control import STREAM, Control, control_legs, running  # noqa: E402 - needs them
@@ -21,7 +22,6 @@ from .counters import Counters  # noqa: E402
 from .dtls import GCM  # noqa: E402
 from .identities import Identities  # noqa: E402
 from .peer import Peer, Way, peer  # noqa: E402
-from .secrets_seen import SecretsSeen  # noqa: E402
 
 # Runs beside all others, so it stands last: 20 s pass between the handshake's begin and its end.
 LAST = ("test_vanishing_peer", "test_log_hygiene")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from sealcast.testing.node_process import Node
+from sealcast.testing.secrets_seen import SecretsSeen
 
 from .exchange import ask
-from .secrets_seen import SecretsSeen
 
 LONGEST_LINE = 1000
 

@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 from sealcast.identity import ThrowAwayAuthority
 from sealcast.testing.network import Host
+from sealcast.testing.secrets_seen import SecretsSeen
 from sealcast.testing.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "sealcast")
@@ -63,6 +64,8 @@ class Node:
         self._authority.save(self.state)
         self.authority = folder / "authority.pem"
         self.authority.write_bytes(self._authority.root_pem)
+        self.secrets = SecretsSeen()
+        """What must not stand in the log; a test may add to it."""
         self._process: subprocess.Popen[bytes] | None = None
         self._admin = self.client("admin/test")
 
@@ -99,7 +102,8 @@ class Node:
         """A token, made by ``sealcast token VERB STREAM --for LIFETIME``."""
         made = self.command("token", verb, stream, "--for", lifetime)
         # The token stands alone on the last line, so that a script can take it.
-        return made.stdout.strip().splitlines()[-1].split()[-1]
+        token = made.stdout.strip().splitlines()[-1].split()[-1]
+        return self.secrets.add(f"a token to {verb} {stream}", token)
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs ``sealcast ARGUMENTS`` beside the node, with its configuration."""
@@ -209,15 +213,19 @@ class Node:
         )
 
     def stop(self) -> int:
-        """Ends it as Ctrl-C would; its exit code."""
+        """Ends it as Ctrl-C would; its exit code. What it said must hold no secret."""
         assert self._process is not None, "it was started"
         self._process.send_signal(signal.SIGINT)
         try:
-            return self._process.wait(timeout=STOP_S)
+            code = self._process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(timeout=5)
             raise AssertionError(f"the node did not stop: {self.output()[-3000:]}") from None
+        self.secrets.add_keys_in(self.folder)
+        found = self.secrets.found_in(self.output())
+        assert not found, f"the log of the node holds {', '.join(found)}"
+        return code
 
     def _environment(self) -> dict[str, str]:
         source = str(Path(__file__).parents[2])

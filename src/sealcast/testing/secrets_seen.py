@@ -14,6 +14,12 @@ from pathlib import Path
 SHORTEST = 12
 """Shorter ones would be found by chance."""
 _PEM_BODY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.+?)-----END", re.DOTALL)
+# What is a secret by its form, whoever made it.
+_FORMS = {
+    "a PEM private key": re.compile(r"PRIVATE KEY-----"),
+    "an ICE password": re.compile(r"ice-pwd:[\w+/]{22,}"),
+    "a token": re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+}
 
 
 class SecretsSeen:
@@ -38,14 +44,13 @@ class SecretsSeen:
                 for line in body.split():
                     if len(line) >= SHORTEST:
                         self.add(f"a line of the private key {path.name}", line)
-            if path.suffix == ".json":
+            if path.suffix == ".json" and '"d"' in text:
                 self.add(f"the token key {path.name}", json.loads(text)["d"])
 
     def found_in(self, text: str) -> list[str]:
         """What stands in `text`, by name."""
         found = {what for secret, what in self._found_by_text.items() if secret in text}
-        if "PRIVATE KEY-----" in text:
-            found.add("a PEM private key")
+        found |= {what for what, form in _FORMS.items() if form.search(text)}
         return sorted(found)
 
     def __len__(self) -> int:
