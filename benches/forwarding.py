@@ -168,15 +168,15 @@ def _relay_counters(base: str, authority: Path, token: str) -> Mapping[str, floa
     with urllib.request.urlopen(request, context=context, timeout=10) as answer:
         page = answer.read().decode()
 
-    def total(metric: str) -> float:
-        values = re.findall(rf"^{metric}_total(?:{{.*}})? (\S+)$", page, re.MULTILINE)
+    def total(metric: str, labels: str = ".*") -> float:
+        values = re.findall(rf"^{metric}_total(?:{{{labels}}})? (\S+)$", page, re.MULTILINE)
         return sum(float(value) for value in values)
 
     return {
-        "sent": total("sealcast_datagrams_sent"),
-        "send_calls": total("sealcast_send_calls"),
-        "received": total("sealcast_datagrams_received"),
-        "receive_calls": total("sealcast_receive_calls"),
+        "sent": total("sealcast_udp_datagrams", 'direction="out"'),
+        "send_calls": total("sealcast_udp_calls", 'direction="out"'),
+        "received": total("sealcast_udp_datagrams", 'direction="in"'),
+        "receive_calls": total("sealcast_udp_calls", 'direction="in"'),
         "cpu": total("sealcast_relay_cpu_seconds"),
     }
 

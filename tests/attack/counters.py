@@ -22,7 +22,7 @@ ENDED_CONNECTIONS = "sealcast_connections_ended_total"
 ENDED_LEGS = "sealcast_legs_ended_total"
 REFUSALS = "sealcast_refusals_total"
 DROPPED_PACKETS = "sealcast_packets_dropped_total"
-RECEIVED_DATAGRAMS = "sealcast_datagrams_received_total"
+DATAGRAMS = "sealcast_udp_datagrams_total"
 
 RISES_WITHIN_S = limits.MEASURE_UNASKED_S + 3.0
 """On a busy machine an answer of the relay seems dear, and the next one is asked for that late."""

@@ -13,7 +13,7 @@ from sealcast.testing.node_process import Node
 from sealcast.testing.waiting import wait_for
 
 from .control import Control
-from .counters import DROPPED_PACKETS, RECEIVED_DATAGRAMS, Counters
+from .counters import DATAGRAMS, DROPPED_PACKETS, Counters
 from .stranger import Stranger
 
 FLOOD = 4000
@@ -77,7 +77,7 @@ def test_a_flood_of_random_datagrams_is_counted_and_changes_nothing(
         return bytes([dice.choice(list(first_bytes))]) + dice.randbytes(dice.randrange(1, 1200))
 
     with (
-        counters.rise(RECEIVED_DATAGRAMS, by=FLOOD, at_least=True),
+        counters.rise(DATAGRAMS, by=FLOOD, at_least=True, direction="in"),
         Stranger(control.viewer.peer.known.address) as somebody,
     ):
         for _ in range(0, FLOOD, AT_ONCE):

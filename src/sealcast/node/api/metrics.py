@@ -158,15 +158,6 @@ class Metrics:
             ("direction",),
             [(("in",), sums["receive_calls"]), (("out",), sums["send_calls"])],
         )
-        # Their names until now, while whoever reads them moves on.
-        for name, field in (
-            ("sealcast_datagrams_received", "datagrams_in"),
-            ("sealcast_receive_calls", "receive_calls"),
-            ("sealcast_datagrams_sent", "datagrams_out"),
-            ("sealcast_send_calls", "send_calls"),
-        ):
-            described = "A former name; use sealcast_udp_datagrams and sealcast_udp_calls."
-            yield _counter(name, described, (), [((), sums[field])])
         yield _counter(
             "sealcast_udp_send_buffer_full",
             "Times that the kernel took no more datagrams of a socket for the moment, by socket.",
