@@ -34,6 +34,22 @@ def seal(
     )
 
 
+def test_what_a_preset_admits_beyond_another_is_said_by_name() -> None:
+    strict, standard, compatible = (load(name) for name in ("strict", "standard", "compatible"))
+    assert standard.admits_beyond(strict) == (
+        "TLS 1.2",
+        "DTLS 1.2",
+        "P-256",
+        "P-384",
+        "AES128_CM_SHA1_80",
+        "ingest by token",
+        "administration by token",
+        "public streams",
+    )
+    assert strict.admits_beyond(standard) == ()
+    assert compatible.admits_beyond(standard) == (), "its summary says so"
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_dated_and_never_admits_what_is_broken(name: str) -> None:
     policy = load(name)

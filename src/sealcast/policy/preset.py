@@ -6,6 +6,7 @@ edited at run time; an operator names one per role.
 
 import datetime
 import tomllib
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib import resources
 from typing import Final
@@ -85,6 +86,31 @@ class Policy(Rules, frozen=True):
                 return self.identities.delivery
             case _:
                 return self.identities.admin
+
+    def admits_beyond(self, other: "Policy") -> tuple[str, ...]:
+        """What this preset admits and `other` does not, by name; empty if nothing."""
+        anybody = self.identities.public_streams and not other.identities.public_streams
+        more = (
+            *_older("TLS", self.tls.min_version, other.tls.min_version),
+            *_older("DTLS", self.dtls.min_version, other.dtls.min_version),
+            *_more(self.tls.groups, other.tls.groups),
+            *_more(self.dtls.groups, other.dtls.groups),
+            *_more(self.dtls.fingerprint_hashes, other.dtls.fingerprint_hashes),
+            *_more(self.srtp.profiles, other.srtp.profiles),
+            *_more(self.identities.ingest, other.identities.ingest, "ingest by "),
+            *_more(self.identities.delivery, other.identities.delivery, "delivery by "),
+            *_more(self.identities.admin, other.identities.admin, "administration by "),
+            *(("public streams",) if anybody else ()),
+        )
+        return tuple(dict.fromkeys(more))
+
+
+def _older(protocol: str, mine: Version, others: Version) -> tuple[str, ...]:
+    return (f"{protocol} {mine}",) if mine < others else ()
+
+
+def _more(mine: Sequence[str], others: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    return tuple(f"{prefix}{entry}" for entry in mine if entry not in others)
 
 
 PRESETS: Final = ("strict", "standard", "compatible")

@@ -1,0 +1,89 @@
+"""The doors' specifications: what each demands, and when a browser is told to remember HTTPS."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sealcast.identity import ThrowAwayAuthority
+from sealcast.node import config
+from sealcast.node.doors import open_doors
+from sealcast.node.state_folder import open_state_folder
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+class FrontThatListens:
+    """Remembers how its doors were specified; `open_doors` asks nothing else of a front."""
+
+    def __init__(self) -> None:
+        self.doors: dict[str, dict[str, Any]] = {}
+
+    def open_door(self, spec: bytes, _chain: bytes, _key: bytes, roots: bytes | None) -> list[str]:
+        told = json.loads(spec)
+        self.doors[told["name"]] = {**told, "roots": roots}
+        return list(told["bind"])
+
+
+def doors(folder: Path, settings: str) -> dict[str, dict[str, Any]]:
+    """The specifications of all doors, by name."""
+    text = settings.replace("[node]", f'[node]\nstate_dir = "{folder / "state"}"')
+    loaded = config.loads(text)
+    state = open_state_folder(loaded, NOW)
+    front = FrontThatListens()
+    server = state.server(loaded.node.names, NOW)
+    open_doors(front, loaded, state, server)  # type: ignore[arg-type]
+    return front.doors
+
+
+def own_certificate(folder: Path, door: str = "public") -> str:
+    """Settings that give a door a certificate of its operator's."""
+    issued = ThrowAwayAuthority.create("elsewhere", NOW).issue_server(["node.example"], NOW)
+    chain, key = issued.save(folder / "own", "node")
+    return f'[doors.{door}]\ncertificate = "{chain}"\nkey = "{key}"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("node.example", True),
+        ("localhost", False),
+        ("node.localhost", False),
+        ("192.0.2.1", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_hsts_is_for_host_names_with_a_certificate_of_their_own(
+    tmp_path: Path, name: str, told: bool
+) -> None:
+    settings = f'[node]\nnames = ["{name}"]\n{own_certificate(tmp_path)}'
+    assert doors(tmp_path, settings)["public"]["hsts"] is told
+
+
+def test_hsts_is_never_told_with_the_throw_away_authority(tmp_path: Path) -> None:
+    opened = doors(tmp_path, '[node]\nnames = ["node.example"]\n')
+    assert {name: door["hsts"] for name, door in opened.items()} == {
+        "public": False,
+        "secure": False,
+        "ingest-ts": False,
+    }
+
+
+def test_hsts_is_told_by_the_door_that_has_the_certificate_and_by_no_other(tmp_path: Path) -> None:
+    own = own_certificate(tmp_path, "secure")
+    opened = doors(tmp_path, f'[node]\nnames = ["node.example"]\n{own}')
+    assert (opened["public"]["hsts"], opened["secure"]["hsts"]) == (False, True)
+
+
+def test_a_certificate_is_asked_for_where_it_is_demanded_and_nowhere_else(tmp_path: Path) -> None:
+    opened = doors(tmp_path, "[node]\n")
+    assert {name: door["client_auth"] for name, door in opened.items()} == {
+        "public": "none",
+        "secure": "required",
+        "ingest-ts": "required",
+    }
+    assert all((door["roots"] is None) == (name == "public") for name, door in opened.items())
