@@ -172,3 +172,11 @@ function evidence(facts) {
   const nothing = { video: null, audio: null };
   return { received: nothing, sent: nothing, iceConnectionState: 'new', connectionState: 'new', ...facts };
 }
+
+test('a failure of the node carries the instance that leads to the line of its log', async () => {
+  const answer = (told) => new Response(JSON.stringify(told), { status: 500, headers: { 'content-type': 'application/problem+json' } });
+  const named = await Problem.fromResponse(answer({ code: 'HTTP.INTERNAL', instance: 'urn:uuid:1' }));
+  assert.equal(named.instance, 'urn:uuid:1');
+  const unnamed = await Problem.fromResponse(answer({ code: 'HTTP.INTERNAL' }));
+  assert.equal(unnamed.instance, null);
+});

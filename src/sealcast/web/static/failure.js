@@ -34,6 +34,7 @@ export class FailureView {
         element('p', { class: 'failure-title' }, problem.title),
         problem.detail ? element('p', { class: 'failure-detail' }, problem.detail) : null,
         problem.remedy ? element('p', { class: 'failure-remedy' }, element('strong', {}, 'Next: '), commandsIn(problem.remedy)) : null,
+        problem.instance ? element('p', { class: 'failure-instance' }, 'Instance: ', element('code', {}, problem.instance)) : null,
         element(
           'div',
           { class: 'failure-foot' },

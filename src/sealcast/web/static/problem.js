@@ -87,12 +87,15 @@ const BY_STATUS = {
 
 const STAGE_NAMES = new Set(['signalling', 'path', 'handshake', 'identity', 'keys', 'media']);
 
-/** A failure that can be shown. `retryAfter` is in seconds, or null when trying again by itself makes no sense. */
+/**
+ * A failure that can be shown. `retryAfter` is in seconds, or null when trying again by itself makes no sense; `instance`
+ * names this one occurrence in the node's log (RFC 9457 §3.1.5), where the node gave it a name.
+ */
 export class Problem extends Error {
-  constructor({ stage = 'signalling', title, detail = '', code, remedy = '', status = 0, retryAfter = null }) {
+  constructor({ stage = 'signalling', title, detail = '', code, remedy = '', status = 0, retryAfter = null, instance = null }) {
     super(detail ? `${title} ${detail}` : title);
     this.name = 'Problem';
-    Object.assign(this, { stage, title, detail, code, remedy, status, retryAfter });
+    Object.assign(this, { stage, title, detail, code, remedy, status, retryAfter, instance });
   }
 
   /** One of the page's own codes. */
@@ -115,6 +118,7 @@ export class Problem extends Error {
       remedy: told.remedy || remedy,
       status: response.status,
       retryAfter: retryAfter(response),
+      instance: typeof told.instance === 'string' ? told.instance : null,
     });
   }
 
