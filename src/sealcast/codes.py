@@ -165,16 +165,16 @@ _SIGNALLING: Final = (
         "Name the origin in the node's configuration under cors.",
     ),
     (
-        429,
+        503,
         "HTTP.TOO_MANY",
-        "Too many requests or sessions at once.",
+        "The node has as many sessions as it admits.",
         "Wait as long as Retry-After says, then try again.",
     ),
     (
         500,
         "HTTP.INTERNAL",
         "The node made a mistake of its own.",
-        "Report it; the line of the node's log with the same instance says where.",
+        "Report it with its instance: the line of the node's log with the same one says where.",
     ),
     (
         401,
@@ -753,6 +753,11 @@ _MEDIA: Final = (
         "Send MPEG-TS (ffmpeg: -f mpegts) to this door.",
     ),
     (
+        "TS.GONE",
+        "The encoder ended its connection before anything of its stream was read.",
+        "Keep the connection open while it sends; the encoder's own log says why it left.",
+    ),
+    (
         "TS.NO_VIDEO",
         "The transport stream has no video and no audio that could be carried.",
         "Add an H264 video stream.",
@@ -859,6 +864,46 @@ _MEDIA: Final = (
     ),
 )
 
+# Of the node, like those below, but a request can meet them: so they have a status.
+_NODE_ANSWERS: Final = (
+    (
+        503,
+        "RELAY.BUSY",
+        "The relay has more commands waiting than it takes.",
+        "Try again in a moment.",
+    ),
+    (
+        503,
+        "RELAY.NO_ANSWER",
+        "The relay did not answer in time.",
+        "The machine is overloaded; report it if it stays.",
+    ),
+    (
+        503,
+        "RELAY.STOPPED",
+        "The relay has stopped.",
+        "Start the node again; its log says why.",
+    ),
+    (
+        503,
+        "RELAY.TOO_MANY_LEGS",
+        "The relay has as many legs as it may have.",
+        "Try again later.",
+    ),
+    (
+        503,
+        "RELAY.UFRAG_TAKEN",
+        "Another leg has this ICE user fragment.",
+        "Try again: the next one is drawn anew.",
+    ),
+    (
+        404,
+        "RELAY.UNKNOWN_LEG",
+        "The relay knows no such leg.",
+        "It has ended meanwhile.",
+    ),
+)
+
 _NODE: Final = (
     (
         "RELAY.BIND_FAILED",
@@ -870,9 +915,11 @@ _NODE: Final = (
         "No address was found that a peer could send media to.",
         "Bind the media port to an address of this machine, or set `advertise`.",
     ),
-    ("RELAY.FULL", "The relay has more commands waiting than it takes.", "Try again in a moment."),
-    ("RELAY.STOPPED", "The relay has stopped.", "Start the node again; its log says why."),
-    ("RELAY.UNKNOWN_LEG", "The relay knows no such leg.", "It has ended meanwhile."),
+    (
+        "STREAM.YIELDED",
+        "Another publisher came to this stream before this one had finished its handshake.",
+        "Connect, or leave the stream to the other; a publisher with its keys does not yield.",
+    ),
     (
         "RELAY.SINK_FULL",
         "A frame was dropped because the track was busy.",
@@ -947,16 +994,6 @@ _NODE: Final = (
         "A fault of this node; report it.",
     ),
     (
-        "RELAY.BUSY",
-        "The relay has more commands waiting than it takes.",
-        "Try again in a moment.",
-    ),
-    (
-        "RELAY.NO_ANSWER",
-        "The relay did not answer in time.",
-        "The machine is overloaded; report it if it stays.",
-    ),
-    (
         "RELAY.START_FAILED",
         "The relay's thread could not be started.",
         "The detail has the system's words.",
@@ -977,11 +1014,6 @@ _NODE: Final = (
         "A fault of this node; report it.",
     ),
     (
-        "RELAY.TOO_MANY_LEGS",
-        "The relay has as many legs as it may have.",
-        "Try again later.",
-    ),
-    (
         "RELAY.TOO_MANY_SOURCES",
         "A track has as many sources as it may have.",
         "Wait until an older publisher has ended.",
@@ -990,11 +1022,6 @@ _NODE: Final = (
         "RELAY.TOO_MANY_TAPS",
         "A track has as many readers as it may have.",
         "Close one.",
-    ),
-    (
-        "RELAY.UFRAG_TAKEN",
-        "Another leg has this ICE user fragment.",
-        "Try again: the next one is drawn anew.",
     ),
     (
         "RELAY.RECEIVE_FAILED",
@@ -1116,6 +1143,10 @@ def _table() -> Mapping[str, Code]:
         ("node", _NODE),
     ):
         rows += [Code(code, stage, sentence, remedy, 500) for code, sentence, remedy in part]
+    rows += [
+        Code(code, "node", sentence, remedy, status)
+        for status, code, sentence, remedy in _NODE_ANSWERS
+    ]
     rows += [Code(code, stage, sentence, remedy, 200) for stage, code, sentence, remedy in _NOTES]
     table = {row.code: row for row in rows}
     if len(table) != len(rows):

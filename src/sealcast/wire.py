@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from sealcast.secret import Secret
+
 Kind = Literal["video", "audio"]
 CodecName = Literal["H264", "H265", "VP8", "VP9", "AV1", "opus"]
 DtlsRole = Literal["active", "passive"]
@@ -38,9 +40,9 @@ class IceSpec(Down, frozen=True):
     """
 
     local_ufrag: str
-    local_pwd: str
+    local_pwd: Secret
     remote_ufrag: str
-    remote_pwd: str
+    remote_pwd: Secret
     remote_candidates: tuple[str, ...] = ()
 
 
@@ -152,7 +154,11 @@ class PeerCertificate(Up, frozen=True):
 
 
 class TlsFacts(Up, frozen=True):
-    """The negotiated facts of a TLS connection."""
+    """The negotiated facts of a TLS connection.
+
+    What was not told is None, here and in a `MediaSeal`: no default may pass for a measurement.
+    `own_sha256` is of the certificate that we showed, `AB:CD:…`; None after a resumption.
+    """
 
     protocol: str = "TLS"
     version: str = ""
@@ -161,20 +167,21 @@ class TlsFacts(Up, frozen=True):
     peer_signature: str | None = None
     own_signature: str | None = None
     srtp_profile_id: int | None = None
+    own_sha256: str | None = None
     peer: PeerCertificate | None = None
-    resumed: bool = False
-    early_data: bool = False
-    hello_retry: bool = False
-    ech: bool = False
+    resumed: bool | None = None
+    early_data: bool | None = None
+    hello_retry: bool | None = None
+    ech: bool | None = None
     sni: str | None = None
     alpn: str | None = None
-    forward_secrecy: bool = False
-    post_quantum: bool = False
+    forward_secrecy: bool | None = None
+    post_quantum: bool | None = None
 
 
 class MediaSeal(Up, frozen=True):
     """The negotiated facts of a DTLS-SRTP leg, proved: fingerprints were compared before keys were
-    exported.
+    exported. `expires_unix` is the notAfter of the peer's certificate.
     """
 
     protocol: str = "DTLS"
@@ -186,10 +193,15 @@ class MediaSeal(Up, frozen=True):
     local_fingerprint: str = ""
     peer_signature: str | None = None
     own_signature: str | None = None
-    forward_secrecy: bool = False
-    post_quantum: bool = False
-    hello_retry: bool = False
-    resumed: bool = False
+    forward_secrecy: bool | None = None
+    post_quantum: bool | None = None
+    hello_retry: bool | None = None
+    resumed: bool | None = None
+    early_data: bool | None = None
+    ech: bool | None = None
+    sni: str | None = None
+    alpn: str | None = None
+    expires_unix: int | None = None
 
 
 # --- numbers of the relay -------------------------------------------------------------------------
@@ -346,12 +358,13 @@ class ConnectionOpened(Up, frozen=True, tag_field="type", tag="connection_opened
 
 
 class HandshakeFailed(Up, frozen=True, tag_field="type", tag="handshake_failed"):
-    """A TLS handshake failed; there is no connection."""
+    """A TLS handshake failed, `elapsed_ms` after TCP was accepted; there is no connection."""
 
     door: str
     peer: str
     code: str
     detail: str | None = None
+    elapsed_ms: float = 0.0
 
 
 class ConnectionClosed(Up, frozen=True, tag_field="type", tag="connection_closed"):
@@ -367,7 +380,14 @@ class ConnectionClosed(Up, frozen=True, tag_field="type", tag="connection_closed
 FrontEvent = ConnectionOpened | HandshakeFailed | ConnectionClosed
 
 
-_ENCODER = msgspec.json.Encoder()
+def _in_clear(value: object) -> str:
+    """A secret on its way to the native side, which is the one place where it may be read."""
+    if isinstance(value, Secret):
+        return value.reveal().decode("ascii")
+    raise NotImplementedError(f"{type(value).__name__} does not cross to the native side")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_in_clear)
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _RELAY = msgspec.json.Decoder(RelayEvent)
 _FRONT = msgspec.json.Decoder(FrontEvent)
@@ -377,7 +397,7 @@ _LEG_NUMBERS = msgspec.json.Decoder(LegNumbers)
 
 
 def encode(value: msgspec.Struct) -> bytes:
-    """JSON for the native side."""
+    """JSON for the native side. It holds the secrets of `value`: hand it over, keep no copy."""
     return _ENCODER.encode(value)
 
 

@@ -11,7 +11,7 @@ from sealcast.testing.waiting import wait_for
 from .conftest import Join, Tokens
 from .control import FPS, running
 from .counters import ENDED_LEGS, REFUSALS, Counters
-from .exchange import TIMEOUT_S, post_offer, tls_context
+from .exchange import TIMEOUT_S, Answer, post_offer, tls_context
 from .ledger import leg_from
 from .peer import Frame, Offer, Peer
 
@@ -47,6 +47,24 @@ def test_another_identity_does_not_get_a_stream_by_a_certificate_either(
         remote = "{}:{}".format(*connection.getsockname())
         assert connection.recv(1) == b""
     assert leg_from(attacked, remote)["end"]["code"] == "STREAM.TAKEN"
+
+
+def test_one_who_asks_and_never_connects_keeps_nobody_out(
+    attacked: Node, tokens: Tokens, join: Join, counters: Counters
+) -> None:
+    stream = "squatted"
+    squatting = tokens("publish", stream)
+
+    def ask() -> Answer:
+        offer = Offer("whip", "AB:" * 31 + "AB").text
+        return post_offer(attacked, f"/whip/{stream}", squatting, offer)
+
+    assert ask().status == 201
+    with counters.rise(ENDED_LEGS, role="ingest", code="STREAM.YIELDED"):
+        encoder = join("whip", stream).connect()
+    with running(encoder, sends=True):
+        attacked.leg(stream=stream, role="ingest", state="live")
+        ask().problem(409, "STREAM.TAKEN")
 
 
 def test_the_same_identity_takes_over_and_its_viewer_sees_no_gap(

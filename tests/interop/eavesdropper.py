@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from cryptography import x509
 from tests.interop.tls_registries import (
     ALPN,
     EARLY_DATA,
@@ -102,13 +103,22 @@ class Eavesdropper:
         return SCHEMES[_number(body[4 + body[3] :])]
 
     def fingerprint(self, *, of_node: bool) -> str:
-        """Of the certificate that an end showed, SHA-256. In 1.3 it is encrypted. RFC 5246 §7.4.2:
-        the list's length, the first certificate's length, it.
+        """Of the certificate that an end showed, SHA-256."""
+        shown = self._certificate(of_node)
+        return f"sha-256 {hashlib.sha256(shown).digest().hex(':').upper()}"
+
+    def expires_unix(self, *, of_node: bool) -> int:
+        """The notAfter of the certificate that an end showed."""
+        shown = x509.load_der_x509_certificate(self._certificate(of_node))
+        return int(shown.not_valid_after_utc.timestamp())
+
+    def _certificate(self, of_node: bool) -> bytes:
+        """In 1.3 it is encrypted. RFC 5246 §7.4.2: the list's length, the first certificate's
+        length, it.
         """
         assert self.version == "1.2"
         (body,) = [body for from_node, body in self._of(_CERTIFICATE) if from_node is of_node]
-        shown = body[6 : 6 + int.from_bytes(body[3:6])]
-        return f"sha-256 {hashlib.sha256(shown).digest().hex(':').upper()}"
+        return body[6 : 6 + int.from_bytes(body[3:6])]
 
     @property
     def hello_retry(self) -> bool:

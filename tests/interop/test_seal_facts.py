@@ -18,13 +18,14 @@ from tests.interop import key_kinds
 from tests.interop.dtls_bridge import Setup, bridge
 from tests.interop.eavesdropper import Eavesdropper, eavesdropping
 from tests.interop.openssl_peer import (
+    CertificateFacts,
     Handshake,
     certificate_facts,
     identity,
     openssl,
     standard_name,
 )
-from tests.interop.whole_seal import assert_whole_seal, uncompared
+from tests.interop.whole_seal import assert_whole_seal
 
 from sealcast.testing.browsers import Tab
 from sealcast.testing.evidence import (
@@ -49,38 +50,21 @@ if TYPE_CHECKING:
 
 P256 = "ecdsa_secp256r1_sha256"
 
-# ---- what is not compared ----------------------------------------------------------------------
-
-DOOR = {
-    "local_fingerprint": uncompared(
-        "openssl shows it, but a connection's seal does not repeat the door's own certificate, "
-        "which is the same on every leg",
-        None,
-    ),
-}
-MEDIA = {
-    "expires_unix": uncompared(
-        "openssl shows it, but a media certificate is proved by its fingerprint in the offer, for "
-        "this leg alone, and its dates play no part",
-        None,
-    ),
-}
-
 
 @pytest.mark.parametrize(
     ("seal", "complaint"),
     [
-        ({"version": "1.3", "sni": None, "fresh": 1}, "neither compared nor explained: ['fresh']"),
-        ({"version": "1.3"}, "does not tell: ['sni']"),
+        ({"version": "1.3", "sni": None, "fresh": 1}, "nobody compares ['fresh']"),
+        ({"version": "1.3"}, "does not tell ['sni']"),
         ({"version": "1.2", "sni": None}, "told '1.2', its peer saw '1.3'"),
-        ({"version": "1.3", "sni": "a.example"}, "told 'a.example', which cannot be: no name"),
+        ({"version": "1.3", "sni": "a.example"}, "told 'a.example', its peer saw None"),
     ],
 )
 def test_a_field_that_is_wrong_or_that_nobody_compares_is_found(
     seal: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(AssertionError) as found:
-        assert_whole_seal(seal, {"version": "1.3"}, {"sni": uncompared("no name", None)})
+        assert_whole_seal(seal, {"version": "1.3", "sni": None})
     assert complaint in str(found.value)
 
 
@@ -107,17 +91,17 @@ def handshake_with_the_door(
 
 def assert_tls_seal(seal: Mapping[str, object], seen: Handshake, encoder: Client) -> None:
     own = certificate_facts(encoder.chain.read_text())
-    assert_whole_seal(
-        seal,
-        told_by_openssl(seen)
-        | {"expires_unix": own.expires_unix, "peer_fingerprint": own.fingerprint},
-        DOOR,
-    )
+    assert_whole_seal(seal, told_by_openssl(seen, own))
 
 
-def told_by_openssl(seen: Handshake) -> dict[str, object]:
-    """A handshake in the words of a seal: what is its own there is the peer's here."""
+def told_by_openssl(seen: Handshake, own: CertificateFacts) -> dict[str, object]:
+    """A handshake in the words of a seal, to an openssl with the certificate `own`: what is its own
+    there is the peer's here.
+    """
     return {
+        "local_fingerprint": seen.peer_certificate.fingerprint,
+        "peer_fingerprint": own.fingerprint,
+        "expires_unix": own.expires_unix,
         "protocol": seen.protocol,
         "version": seen.version,
         "cipher": seen.cipher,
@@ -268,11 +252,7 @@ def test_openssl_tells_the_same_of_its_dtls_1_2_handshake(
                 explain=lambda: (node.legs(stream=stream), peer.said[-2000:]),
             )
             seen = peer.end()
-    told = told_by_openssl(seen) | {
-        "local_fingerprint": seen.peer_certificate.fingerprint,
-        "peer_fingerprint": own.fingerprint,
-    }
-    assert_whole_seal(leg["seal"], told, MEDIA)
+    assert_whole_seal(leg["seal"], told_by_openssl(seen, own))
     assert (seen.version, seen.srtp_profile, seen.group) == ("1.2", profile, group)
 
 
@@ -320,20 +300,26 @@ def told_on_the_wire(heard: Eavesdropper) -> dict[str, object]:
         told["own_signature"] = heard.signature(of_node=True)
         told["peer_signature"] = heard.signature(of_node=False)
         told["local_fingerprint"] = heard.fingerprint(of_node=True)
+        told["expires_unix"] = heard.expires_unix(of_node=False)
     return told
 
 
-def signature_by(tab: Tab, end: str) -> str:
-    """What an `end` (local or remote) signed a DTLS 1.3 handshake with: its key, which getStats
-    shows, leaves one scheme only (RFC 8446 §4.2.3).
-    """
+def certificate_by(tab: Tab, end: str) -> x509.Certificate:
+    """The certificate of an `end` (local or remote), which getStats shows."""
     shown = tab.evaluate(
         "await globalThis.sealcast.pc.getStats().then((report) => {"
         "  const transport = [...report.values()].find((entry) => entry.type === 'transport');"
         f"  return report.get(transport.{end}CertificateId).base64Certificate;"
         "})"
     )
-    key = x509.load_der_x509_certificate(b64decode(shown)).public_key()
+    return x509.load_der_x509_certificate(b64decode(shown))
+
+
+def signature_by(tab: Tab, end: str) -> str:
+    """What an `end` signed a DTLS 1.3 handshake with: its key leaves one scheme only (RFC 8446
+    §4.2.3).
+    """
+    key = certificate_by(tab, end).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     return {"secp256r1": P256, "secp384r1": "ecdsa_secp384r1_sha384"}[key.curve.name]
 
@@ -359,9 +345,10 @@ def test_chromium_tells_the_same_of_its_dtls_1_3_handshake(
             "local_fingerprint": evidence["remoteFingerprint"],
             "own_signature": signature_by(tab, "remote"),
             "peer_signature": signature_by(tab, "local"),
+            "expires_unix": int(certificate_by(tab, "local").not_valid_after_utc.timestamp()),
         }
         assert told["version"] == heard.version == "1.3"
-        assert_whole_seal(leg["seal"], told | told_on_the_wire(heard), MEDIA)
+        assert_whole_seal(leg["seal"], told | told_on_the_wire(heard))
         assert heard.group == "X25519MLKEM768", "its first choice is ours too"
 
 
@@ -394,7 +381,7 @@ def test_firefox_that_is_held_to_dtls_1_2_tells_the_same_of_it(
         told = told_by_browser(evidence)
         assert told["version"] == heard.version == "1.2"
         assert told["peer_fingerprint"] == heard.fingerprint(of_node=False)
-        assert_whole_seal(leg["seal"], told | told_on_the_wire(heard), MEDIA)
+        assert_whole_seal(leg["seal"], told | told_on_the_wire(heard))
         assert {note["code"] for note in leg["notes"]} >= {"DOWNGRADE.DTLS12"}
 
 
@@ -415,7 +402,7 @@ def test_aiortc_tells_the_same_of_its_dtls_1_2_handshake(node: Node) -> None:
             on_the_wire = told_on_the_wire(heard)
             for name in set(told) & set(on_the_wire):
                 assert told[name] == on_the_wire[name], name
-            assert_whole_seal(leg["seal"], told | on_the_wire, MEDIA)
+            assert_whole_seal(leg["seal"], told | on_the_wire)
 
 
 def told_by_aiortc(peer: AiortcPeer) -> dict[str, object]:

@@ -97,7 +97,7 @@ ice_servers = ["stun:stun.example:3478"]
 class Node:
     """The application with everything behind it that is not native."""
 
-    def __init__(self, *, grace_s: float = 30.0, kept: int = 1000) -> None:
+    def __init__(self, *, grace_s: float = 30.0, kept: int = 1000, most: int = 100) -> None:
         self.settings = config.loads(CONFIG)
         self.key = TokenKey.generate()
         self.relay = FakeRelay()
@@ -105,7 +105,7 @@ class Node:
         self.board = Switchboard(self.relay, Hub(HubLimits(grace_s=grace_s)), Ledger(kept=kept))
         policy = load("standard")
         self.sessions = Sessions(
-            self.board, ingest=policy, delivery=policy, make_identity=FakeIdentity
+            self.board, ingest=policy, delivery=policy, make_identity=FakeIdentity, most=most
         )
         permissions = Permissions(self.settings, TokenVerifier(self.key))
         self.app = build(

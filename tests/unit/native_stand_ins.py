@@ -51,6 +51,8 @@ class FakeRelay:
 
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     refuse: str | None = None
+    busy: bool = False
+    """Takes nothing back for the moment."""
     sinks: dict[int, FakeSink] = field(default_factory=dict)
 
     def local_addresses(self) -> list[str]:
@@ -66,7 +68,7 @@ class FakeRelay:
         self.calls.append(("add_track", track, kind, codec, clock_rate))
 
     def remove_track(self, track: int) -> None:
-        self.calls.append(("remove_track", track))
+        self._take_back("remove_track", track)
 
     def add_leg(self, spec: bytes, identity: Any) -> None:
         if self.refuse is not None:
@@ -74,10 +76,17 @@ class FakeRelay:
         self.calls.append(("add_leg", json.loads(spec)))
 
     def restart_ice(self, leg: int, *credentials: str) -> None:
+        if self.refuse is not None:
+            raise LocalError(self.refuse)
         self.calls.append(("restart_ice", leg, *credentials))
 
     def close_leg(self, leg: int, code: str) -> None:
-        self.calls.append(("close_leg", leg, code))
+        self._take_back("close_leg", leg, code)
+
+    def _take_back(self, *call: Any) -> None:
+        if self.busy:
+            raise LocalError("RELAY.BUSY")
+        self.calls.append(call)
 
     def frame_sink(self, track: int, source: int) -> FakeSink:
         self.calls.append(("frame_sink", track, source))

@@ -243,7 +243,7 @@ async def test_a_front_that_says_nothing_more_does_not_keep_the_leg(door: Door) 
 
 
 @at_the_door
-async def test_an_encoder_that_was_gone_before_it_was_taken_is_not_the_nodes_fault(
+async def test_an_encoder_that_was_gone_before_it_was_read_is_listed_with_its_seal(
     door: Door,
 ) -> None:
     def gone(connection: int) -> int:
@@ -252,8 +252,11 @@ async def test_an_encoder_that_was_gone_before_it_was_taken_is_not_the_nodes_fau
     door.front.take_ingest = gone  # type: ignore[method-assign]
     door.connect(1, "encoder/venue-1")
     [leg] = door.legs()
-    assert (leg.state, leg.code) == (LegState.ENDED, "STREAM.ENDED")
-    assert door.board.refused == Counter({("ingest", "STREAM.ENDED"): 1})
+    assert (leg.state, leg.code, leg.stage) == (LegState.FAILED, "TS.GONE", Stage.MEDIA)
+    assert leg.seal is not None
+    assert (leg.seal.version, leg.peer.proved) == ("1.3", True)
+    assert door.board.ended == Counter({("ingest", "TS.GONE"): 1})
+    assert not door.board.refused, "it was admitted"
 
 
 @at_the_door

@@ -22,10 +22,11 @@ from sealcast.keying import dtls_srtp
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.policy import Channel, Role, admit, load
 from sealcast.sdp import Fingerprint, IceCredentials, LocalTransport, read_offer
+from sealcast.secret import Secret
 from sealcast.streams import Track, TrackShape
 from sealcast.wire import CodecName
 
-CREDENTIALS = IceCredentials("viewerufrag", "v" * 24)
+CREDENTIALS = IceCredentials("viewerufrag", Secret("v" * 24))
 DIGEST = ":".join(["AB"] * 32)
 
 
@@ -45,7 +46,9 @@ def answered(video: CodecName, profile: str | None = None) -> str:
         leg=1,
         dtls=grant.dtls,
         transport=LocalTransport(
-            IceCredentials("nodeufrag", "n" * 24), Fingerprint("sha-256", DIGEST), ("127.0.0.1:9",)
+            IceCredentials("nodeufrag", Secret("n" * 24)),
+            Fingerprint("sha-256", DIGEST),
+            ("127.0.0.1:9",),
         ),
         entropy=secrets.token_bytes,
     )

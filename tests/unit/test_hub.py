@@ -65,6 +65,87 @@ def test_another_identity_is_refused_and_learns_nothing_of_the_holder(who: Ident
     assert ALICE.name not in refused.value.detail
 
 
+def test_a_publisher_whose_handshake_is_over_is_not_displaced_though_it_sends_nothing() -> None:
+    hub = Hub()
+    publish(hub, 1)
+    hub.secured(1)
+    with pytest.raises(RemoteError) as refused:
+        publish(hub, 2, who=BOB)
+    assert refused.value.code == "STREAM.TAKEN"
+
+
+def test_a_publisher_that_only_asked_yields_to_any_other_identity() -> None:
+    hub = Hub()
+    squatter = publish(hub, 1)
+    hub.may_publish(STREAM, BOB)
+    second = publish(hub, 2, who=BOB)
+    assert not second.takes_over
+    assert second.change == Change((Ending(1, "STREAM.YIELDED"),))
+    assert second.tracks == squatter.tracks, "the same formats, so the same tracks"
+    assert hub.stream_of(1) is None
+    assert hub.leave(1, 5.0) == Change(), "it has nothing to leave any more"
+    live(hub, second)
+    stream = hub.get(STREAM)
+    assert stream is not None
+    assert stream.publisher is not None
+    assert (stream.publisher.leg, stream.live) == (2, True)
+    with pytest.raises(RemoteError):
+        publish(hub, 3)
+
+
+def test_what_waits_for_its_turn_yields_with_the_publisher_it_would_have_replaced() -> None:
+    hub = Hub()
+    publish(hub, 1)
+    publish(hub, 2)
+    third = publish(hub, 3, who=BOB)
+    assert {ending.leg: ending.code for ending in third.change.endings} == {
+        1: "STREAM.YIELDED",
+        2: "STREAM.YIELDED",
+    }
+    assert not third.takes_over
+
+
+def test_one_that_waits_and_has_its_keys_keeps_both_from_yielding() -> None:
+    hub = Hub()
+    publish(hub, 1)
+    publish(hub, 2)
+    hub.secured(2)
+    with pytest.raises(RemoteError) as refused:
+        publish(hub, 3, who=BOB)
+    assert refused.value.code == "STREAM.TAKEN"
+
+
+def test_tracks_that_only_a_squatter_brought_go_with_it_and_viewers_of_before_stay() -> None:
+    hub, first = on_air()
+    hub.leave(1, 10.0)
+    squatter = publish(hub, 2, VP8, OPUS, who=BOB)
+    assert [ending.code for ending in squatter.change.endings] == ["STREAM.CODEC_CHANGED"] * 2
+    watch(hub, 103)
+    second = publish(hub, 3, H264)
+    (vp8,) = squatter.new_tracks
+    assert second.change.removed_tracks == (vp8.id,)
+    assert second.change.endings == (
+        Ending(2, "STREAM.YIELDED"),
+        Ending(103, "STREAM.CODEC_CHANGED"),
+    )
+    stream = hub.get(STREAM)
+    assert stream is not None
+    assert {track.id for track in stream.tracks} == {
+        *(track.id for track in second.new_tracks),
+        first.tracks[1].id,
+    }
+
+
+def test_a_stream_whose_tracks_the_relay_could_not_carry_is_refused_before_it_begins() -> None:
+    hub = Hub(HubLimits(tracks=3))
+    publish(hub, 1)
+    with pytest.raises(RemoteError) as refused:
+        publish(hub, 2, stream="b")
+    assert (refused.value.code, refused.value.http_status) == ("STREAM.TOO_MANY", 503)
+    assert hub.get("b") is None
+    publish(hub, 2, H264, stream="b")
+
+
 def test_the_same_identity_takes_over_at_its_first_key_frame_and_viewers_stay() -> None:
     hub, first = on_air()
     second = publish(hub, 2)
@@ -73,13 +154,15 @@ def test_the_same_identity_takes_over_at_its_first_key_frame_and_viewers_stay() 
     assert second.new_tracks == ()
     stream = hub.get(STREAM)
     assert stream is not None
-    assert stream.publisher == first.publisher
+    assert stream.publisher is not None
+    assert stream.publisher.leg == first.publisher.leg
     video, audio = second.tracks
     assert hub.went_live(audio.id, 2) == Change()
     assert hub.went_live(video.id, 2) == Change((Ending(1, "STREAM.TAKEN_OVER"),))
     stream = hub.get(STREAM)
     assert stream is not None
-    assert stream.publisher == second.publisher
+    assert stream.publisher is not None
+    assert stream.publisher.leg == second.publisher.leg
     assert set(stream.viewers) == {101, 102}
 
 
@@ -96,7 +179,8 @@ def test_a_take_over_that_never_goes_live_changes_nothing() -> None:
     assert hub.leave(2, 10.0) == Change()
     stream = hub.get(STREAM)
     assert stream is not None
-    assert (stream.publisher, stream.pending) == (first.publisher, None)
+    assert stream.publisher is not None
+    assert (stream.publisher.leg, stream.pending) == (first.publisher.leg, None)
 
 
 def test_when_the_old_leg_dies_first_the_pending_one_has_the_stream() -> None:
@@ -105,7 +189,8 @@ def test_when_the_old_leg_dies_first_the_pending_one_has_the_stream() -> None:
     assert hub.leave(1, 10.0) == Change()
     stream = hub.get(STREAM)
     assert stream is not None
-    assert stream.publisher == second.publisher
+    assert stream.publisher is not None
+    assert stream.publisher.leg == second.publisher.leg
     assert not stream.live
     live(hub, second)
     assert set(hub.get(STREAM).viewers) == {101, 102}  # type: ignore[union-attr]

@@ -1,6 +1,8 @@
 """The ledger: legs as events tell them, bounded, without secrets."""
 
+import dataclasses
 import json
+from dataclasses import MISSING
 
 import msgspec
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from sealcast import wire
 from sealcast.keying import DtlsClaim, Identity, Proof, TlsClaim
 from sealcast.keying.agreement import UNPROVED
-from sealcast.legs import Counters, Ledger, Leg, LegState, Outcome, Stage, next_outcome
+from sealcast.legs import Counters, Ledger, Leg, LegState, Outcome, Seal, Stage, next_outcome
 from sealcast.legs.ledger import STRANGERS_KEPT
 from sealcast.policy import Channel, Grant, Note, Role, admit, load
 from sealcast.wire import FingerprintSpec, LegClosed, LegPath, LegSealed, LegStage, MediaSeal
@@ -345,6 +347,27 @@ def test_a_failed_handshake_is_listed_with_its_door_role_and_address() -> None:
     assert leg.peer == UNPROVED
 
 
+@pytest.mark.parametrize(
+    ("code", "handshake"),
+    [("TLS.TIMEOUT", (0.0, 2500.0)), ("TLS.UNKNOWN_CA", (0.0, 2500.0))],
+)
+def test_a_failed_handshake_is_timed_by_the_front(
+    code: str, handshake: tuple[float, float]
+) -> None:
+    ledger = Ledger()
+    told = {"type": "handshake_failed", "door": "public", "peer": "192.0.2.9:4000", "code": code}
+    events, unknown = wire.decode_front_events(json.dumps([told | {"elapsed_ms": 2500.0}]).encode())
+    assert unknown == 0
+    # Told late: the queue was long.
+    ledger.apply(events[0], 110.0)
+    (leg,) = ledger
+    times = {record.stage: (record.started_ms, record.ended_ms) for record in leg.stages}
+    assert times[Stage.PATH] == (0.0, 0.0)
+    assert times[Stage.HANDSHAKE] == handshake
+    assert leg.record(leg.stage).ended_ms == 2500.0
+    assert leg.started_unix == 107.5
+
+
 def test_a_flood_of_strangers_pushes_out_only_strangers() -> None:
     ledger = Ledger()
     left = opened(ledger)
@@ -404,12 +427,58 @@ def test_a_refused_offer_is_listed_at_the_stage_where_it_failed() -> None:
         way="whip",
         stream="a",
         code="STREAM.TAKEN",
-        detail="It is 'a'.",
+        detail="The publisher of 'a' is connected.",
         now=100.0,
         peer=PEER,
     )
     (leg,) = ledger
     assert (leg.stage, leg.code, leg.peer) == (Stage.SIGNALLING, "STREAM.TAKEN", PEER)
+
+
+def test_a_refused_encoder_has_the_seal_of_its_connection() -> None:
+    ledger = Ledger()
+    refused = ledger.refused(
+        role=Role.INGEST,
+        way="mpegts",
+        stream="a",
+        code="STREAM.TAKEN",
+        detail="",
+        now=100.0,
+        peer=PEER_ENCODER,
+        facts=wire.TlsFacts(version="1.3", own_sha256=DIGEST),
+    )
+    assert refused.seal is not None
+    assert refused.seal.local_fingerprint == f"sha-256 {DIGEST}"
+
+
+def test_no_field_of_a_seal_has_a_default() -> None:
+    required = [field for field in dataclasses.fields(Seal) if field.default is not MISSING]
+    assert not required
+
+
+@pytest.mark.parametrize("seal", [Seal.of_media(MediaSeal()), Seal.of_connection(wire.TlsFacts())])
+def test_what_the_core_did_not_tell_is_null_in_a_seal(seal: Seal) -> None:
+    told = {name: value for name, value in seal.to_json().items() if value not in (None, "")}
+    local = {name for name in told if name.endswith("_fingerprint")}
+    assert set(told) - local <= {"protocol", "keying"}, "nothing may look measured that was not"
+
+
+def test_a_media_seal_holds_every_fact_that_the_relay_told() -> None:
+    told = msgspec.structs.replace(
+        SEAL,
+        early_data=False,
+        ech=False,
+        sni="node.example",
+        alpn="webrtc",
+        hello_retry=True,
+        resumed=False,
+        own_signature="ecdsa_secp256r1_sha256",
+        peer_signature="ed25519",
+        expires_unix=2_000_000_000,
+    )
+    made = Seal.of_media(told).to_json()
+    assert made.pop("keying") == "dtls-srtp"
+    assert made == msgspec.to_builtins(told)
 
 
 def test_the_json_says_everything_a_table_needs() -> None:

@@ -17,6 +17,7 @@ from sealcast.sdp import (
     read_offer,
 )
 from sealcast.sdp.answer import host_candidates
+from sealcast.secret import Secret
 
 STATE = SessionState(etag='"g1"', remote_ufrag="EsAw")
 # RFC 9725 §4.3.2, figure 4, with its candidates.
@@ -50,7 +51,7 @@ def test_a_trickle_of_the_present_generation_brings_its_udp_addresses() -> None:
 def test_new_credentials_with_a_star_restart_ice() -> None:
     decision = decide_patch(parse_fragment(RESTART), "*", STATE)
     assert decision == Restart(
-        IceCredentials("ysXw", "vw5LmwG4y/e6dPP/zAP9Gp5k"), ("[2001:db8::1]:61764",)
+        IceCredentials("ysXw", Secret("vw5LmwG4y/e6dPP/zAP9Gp5k")), ("[2001:db8::1]:61764",)
     )
 
 
@@ -122,4 +123,4 @@ def test_the_answer_to_a_restart_reads_back_as_what_was_meant() -> None:
 def test_drawn_credentials_are_long_enough_and_of_the_right_alphabet() -> None:
     drawn = IceCredentials.draw(Entropy())
     assert (len(drawn.ufrag), len(drawn.pwd)) == (8, 32)
-    assert drawn.pwd not in repr(drawn)
+    assert drawn.pwd.reveal().decode() not in repr(drawn)

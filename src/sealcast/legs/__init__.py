@@ -11,7 +11,7 @@ what `apply` hands back, and say when the leg of a TLS connection is over.
 """
 
 from sealcast.legs.ledger import Ledger
-from sealcast.legs.leg import Counters, Leg, LegState
+from sealcast.legs.leg import Counters, Leg, LegState, PeerCandidate
 from sealcast.legs.seal import Seal
 from sealcast.legs.stage import Outcome, Stage, StageRecord, next_outcome
 from sealcast.legs.totals import Totals
@@ -22,6 +22,7 @@ __all__ = [
     "Leg",
     "LegState",
     "Outcome",
+    "PeerCandidate",
     "Seal",
     "Stage",
     "StageRecord",

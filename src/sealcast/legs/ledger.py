@@ -14,14 +14,14 @@ little of how the stream in it ended; whoever read the stream knows.
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from sealcast.codes import lookup
 from sealcast.errors import Bug
 from sealcast.keying.agreement import UNPROVED, Identity
-from sealcast.legs.leg import Counters, Leg, LegState
+from sealcast.legs.leg import Counters, Leg, LegState, PeerCandidate
 from sealcast.legs.seal import Seal
 from sealcast.legs.stage import Outcome, Stage, StageRecord
 from sealcast.legs.totals import Totals
@@ -47,6 +47,8 @@ KEPT: Final = 1000
 """Legs that are over."""
 STRANGERS_KEPT: Final = 100
 """Handshakes that failed: anybody can make as many of them as they like."""
+CANDIDATES_KEPT: Final = 32
+"""Of one leg; browsers send about ten."""
 
 # Ends that are nobody's fault; with any other code a leg has `failed`.
 _PEACEFUL: Final = frozenset(
@@ -59,6 +61,16 @@ _PEACEFUL: Final = frozenset(
         "STREAM.CODEC_CHANGED",
         "DTLS.CLOSED",
     }
+)
+
+# The front tells of a connection once TCP was accepted: then its handshake begins.
+_KNOCKED: Final = (
+    StageRecord(Stage.SIGNALLING).after(Outcome.DONE, 0.0, None, None),
+    StageRecord(Stage.PATH).after(Outcome.DONE, 0.0, None, None),
+    StageRecord(Stage.HANDSHAKE).after(Outcome.STARTED, 0.0, None, None),
+    StageRecord(Stage.IDENTITY),
+    StageRecord(Stage.KEYS),
+    StageRecord(Stage.MEDIA),
 )
 
 
@@ -153,10 +165,12 @@ class Ledger:
         peer: Identity = UNPROVED,
         peer_address: str | None = None,
         policy: str = "",
+        facts: TlsFacts | None = None,
     ) -> Leg:
         """A leg that failed before it could be listed, such as a refused offer.
 
-        It stands at the stage of its code.
+        It stands at the stage of its code. `facts` are those of its own connection, if it had one
+        whose handshake was over: then it has a seal.
         """
         leg = self.new_id()
         self._living[leg] = Leg(
@@ -169,6 +183,7 @@ class Ledger:
             policy=policy,
             started_unix=now,
             path_remote=peer_address,
+            seal=None if facts is None else Seal.of_connection(facts),
         )
         return self._end(leg, code, detail, now)
 
@@ -222,6 +237,17 @@ class Ledger:
             if known is not None and not counters.is_older_than(known.counters):
                 self.totals.add(known.role, known.counters, counters)
                 legs[leg] = replace(known, counters=counters)
+
+    def told_candidates(
+        self, leg: int, candidates: Iterable[PeerCandidate], *, anew: bool = False
+    ) -> None:
+        """More candidates of a living leg's peer; with `anew` they replace all before (RFC 8445 §9:
+        a restart begins another generation). Each stands once.
+        """
+        if leg in self._living:
+            known = () if anew else self._living[leg].candidates
+            distinct = dict.fromkeys(itertools.chain(known, candidates))
+            self._change(leg, candidates=tuple(distinct)[:CANDIDATES_KEPT])
 
     def note(self, leg: int, *notes: Note) -> None:
         """Adds remarks to a living leg; each stands once."""
@@ -324,10 +350,18 @@ class Ledger:
             local=UNPROVED,
             peer=UNPROVED,
             policy="",
-            started_unix=now,
+            started_unix=now - event.elapsed_ms / 1000,
             path_remote=event.peer,
+            stages=_KNOCKED,
         )
-        over = _ended(knocked, event.code, event.detail, now, otherwise=Stage.HANDSHAKE)
+        over = _ended(
+            knocked,
+            event.code,
+            event.detail,
+            now,
+            otherwise=Stage.HANDSHAKE,
+            at_ms=event.elapsed_ms,
+        )
         _keep(self._strangers, over, STRANGERS_KEPT)
 
 
@@ -338,13 +372,22 @@ def _keep(ring: OrderedDict[int, Leg], leg: Leg, kept: int) -> None:
 
 
 def _ended(
-    leg: Leg, code: str, detail: str | None, now: float, *, otherwise: Stage | None = None
+    leg: Leg,
+    code: str,
+    detail: str | None,
+    now: float,
+    *,
+    otherwise: Stage | None = None,
+    at_ms: float | None = None,
 ) -> Leg:
-    """The leg as it is when it is over; `otherwise` is the stage of a code that has none."""
+    """The leg as it is when it is over; `otherwise` is the stage of a code that has none, `at_ms`
+    the end by the leg's own clock, where somebody measured it.
+    """
     peaceful = code in _PEACEFUL
     stages = leg.stages
     if not peaceful:
-        at_ms = max(0.0, now - leg.started_unix) * 1000
+        if at_ms is None:
+            at_ms = max(0.0, now - leg.started_unix) * 1000
         stage = _stage_of(code) or otherwise or _reached(leg)
         stages = _failed(leg, stage, at_ms, code, detail)
     return replace(

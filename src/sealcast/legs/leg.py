@@ -58,6 +58,20 @@ class Counters:
         return self.bytes_in < other.bytes_in or self.bytes_out < other.bytes_out
 
 
+@dataclass(frozen=True, slots=True)
+class PeerCandidate:
+    """Where a peer said it might be reached (RFC 8839 §5.1), as it said it. Its word, not a proof:
+    nothing is ever sent there.
+
+    `address` may be a name (mDNS); `type` is host, srflx, prflx or relay.
+    """
+
+    type: str
+    transport: str
+    address: str
+    port: int
+
+
 def _fresh_stages() -> tuple[StageRecord, ...]:
     return tuple(StageRecord(stage) for stage in Stage)
 
@@ -83,6 +97,8 @@ class Leg:
     seal: Seal | None = None
     path_local: str | None = None
     path_remote: str | None = None
+    candidates: tuple[PeerCandidate, ...] = ()
+    """Of the peer, from the offer and from PATCH: the first `ledger.CANDIDATES_KEPT`."""
     counters: Counters = Counters()
     notes: tuple[Note, ...] = ()
     code: str | None = None
@@ -126,6 +142,7 @@ class Leg:
             "peer": _identity_json(self.peer),
             "policy": self.policy,
             "path": {"local": self.path_local, "remote": self.path_remote},
+            "candidates": [asdict(candidate) for candidate in self.candidates],
             "seal": self.seal.to_json() if self.seal else None,
             "stages": [record.to_json() for record in self.stages],
             "counters": asdict(self.counters),

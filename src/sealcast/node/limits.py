@@ -1,4 +1,8 @@
-"""How much the node takes and how long it waits. One table; the front and the relay have theirs."""
+"""How much the node takes and how long it waits. One table; the front and the relay have theirs.
+
+How many sessions and tracks there may be is the relay's to say (`_core.RELAY_LEGS`,
+`_core.RELAY_TRACKS`).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,6 @@ SDP_BYTES: Final = 64 * 1024
 """A body at a WHIP or WHEP endpoint; `sealcast.sdp.limits` reads as much."""
 FRAGMENT_BYTES: Final = 16 * 1024
 """A body at a session."""
-SESSIONS: Final = 20_000
-"""WHIP and WHEP sessions at once."""
 READY_WAIT_S: Final = 2.0
 """How long a viewer's request waits for the first parameter sets of a stream that has begun."""
 RETRY_AFTER_S: Final = 2

@@ -10,10 +10,11 @@ count refusals; whoever answers them does (`sealcast.node.api.refusals`).
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sealcast import wire
@@ -23,11 +24,13 @@ from sealcast.identity import Verb
 from sealcast.ingest import whip
 from sealcast.keying import dtls_srtp
 from sealcast.keying.agreement import Identity, Proof
+from sealcast.legs import PeerCandidate
 from sealcast.node import limits
 from sealcast.node.ports import LegIdentity, native_refusal
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Channel, Policy, Role, admit
 from sealcast.sdp import (
+    Candidate,
     Fingerprint,
     IceCredentials,
     LocalTransport,
@@ -95,9 +98,12 @@ class Sessions:
         ingest: Policy,
         delivery: Policy,
         make_identity: Callable[[], LegIdentity],
+        most: int,
         advertise: Sequence[str] = (),
     ) -> None:
+        """`most` is how many legs the relay carries."""
         self._board = switchboard
+        self._most = most
         self._ingest = ingest
         self._delivery = delivery
         self._make_identity = make_identity
@@ -181,6 +187,7 @@ class Sessions:
             offer = read_offer(body)
             grant = admit(dtls_srtp.claim(offer), _channel(caller), Role.DELIVERY, self._delivery)
             tracks = await board.watchable(stream, limits.READY_WAIT_S)
+            self._check_room()  # others came while this one waited
             leg = board.ledger.new_id()
             identity, transport = self._transport()
             assert grant.dtls is not None, "the claim was DTLS's"  # noqa: S101
@@ -214,23 +221,33 @@ class Sessions:
 
     # ---- PATCH, DELETE -----------------------------------------------------------------------
 
-    def patch(self, session: MediaSession, body: bytes, if_match: str | None) -> Restarted | None:
-        """Trickled candidates (None: nothing to answer) or an ICE restart."""
+    async def patch(
+        self, session: MediaSession, body: bytes, if_match: str | None
+    ) -> Restarted | None:
+        """Trickled candidates (None: nothing to answer), or an ICE restart that the relay has done.
+
+        Candidates are kept in the ledger and not probed: on a server leg, paths arise from the
+        peer's own authenticated checks.
+        """
         state = SessionState(session.etag, session.remote_ufrag)
-        decision = decide_patch(parse_fragment(body), if_match, state)
+        fragment = parse_fragment(body)
+        decision = decide_patch(fragment, if_match, state)
+        ledger, leg = self._board.ledger, session.held.leg
         if not isinstance(decision, Restart):
-            # A server leg never probes: paths arise from the peer's own authenticated checks.
+            ledger.told_candidates(leg, _told(fragment.candidates))
             return None
         credentials = IceCredentials.draw(secrets.token_bytes)
-        self._board.relay.restart_ice(
-            session.held.leg,
-            credentials.ufrag,
-            credentials.pwd,
-            decision.credentials.ufrag,
-            decision.credentials.pwd,
-        )
         renewed = replace(session, etag=_etag(), remote_ufrag=decision.credentials.ufrag)
+        # From here on another PATCH of the old generation is refused.
         self._by_id[session.held.id] = renewed
+        try:
+            await self._restart(leg, credentials, decision.credentials)
+        except BaseException:
+            # The leg is as it was, and so is its session, unless that ended meanwhile.
+            if self._by_id.get(session.held.id) is renewed:
+                self._by_id[session.held.id] = session
+            raise
+        ledger.told_candidates(leg, _told(fragment.candidates), anew=True)
         transport = LocalTransport(credentials, Fingerprint(_HASH, ""), self._addresses())
         return Restarted(restart_answer(session.answer, transport), renewed)
 
@@ -240,11 +257,27 @@ class Sessions:
 
     # ---- inside ------------------------------------------------------------------------------
 
+    async def _restart(self, leg: int, local: IceCredentials, remote: IceCredentials) -> None:
+        """Raises what the relay refuses; its answer must not hold up the event loop."""
+        try:
+            await asyncio.to_thread(
+                self._board.relay.restart_ice,
+                leg,
+                local.ufrag,
+                local.pwd.reveal().decode("ascii"),
+                remote.ufrag,
+                remote.pwd.reveal().decode("ascii"),
+            )
+        except Exception as error:
+            raise native_refusal(error) or error from error
+
     def _check_room(self) -> None:
         if self._board.stopping:
             raise RemoteError("NODE.STOPPING")
-        if len(self._by_id) >= limits.SESSIONS:
-            raise RemoteError("HTTP.TOO_MANY", f"The limit is {limits.SESSIONS} sessions.")
+        # What the relay has not been told to close yet still has its place there. So it never has
+        # to refuse a leg after the answer.
+        if len(self._by_id) + self._board.owed >= self._most:
+            raise RemoteError("HTTP.TOO_MANY", f"The limit is {self._most} sessions.")
 
     def _transport(self) -> tuple[LegIdentity, LocalTransport]:
         """A fresh certificate and fresh credentials: nothing links two legs."""
@@ -288,6 +321,7 @@ class Sessions:
             created_unix=time.time(),
         )
         session = MediaSession(held, _etag(), offer.credentials.ufrag, answer)
+        self._board.ledger.told_candidates(leg, _told(offer.candidates))
         self._by_id[held.id] = session
         self._by_leg[leg] = held.id
         return session
@@ -324,6 +358,11 @@ _COMMON = frozenset({"STREAM.ABSENT", "STREAM.NOT_READY", "STREAM.BAD_NAME", "NO
 
 def _channel(caller: Caller) -> Channel:
     return Channel(tls_version=caller.tls_version, peer=caller.identity, public=caller.public)
+
+
+def _told(candidates: Sequence[Candidate]) -> Iterator[PeerCandidate]:
+    for told in candidates:
+        yield PeerCandidate(told.type, told.transport, told.address, told.port)
 
 
 def _etag() -> str:

@@ -105,7 +105,7 @@ class Node:
 
     async def _start(self) -> None:
         # Imported here so that `sealcast config` works before the native module is built.
-        from sealcast._core import Front, MediaIdentity, Relay
+        from sealcast._core import RELAY_LEGS, RELAY_TRACKS, Front, MediaIdentity, Relay
 
         config, parts = self.config, self._parts
         _name_exceptions(config)
@@ -114,13 +114,14 @@ class Node:
         server = state.server(config.node.names, now)
 
         parts.relay = relay = Relay(binds=usable(config.media.bind))
-        hub = Hub(HubLimits(grace_s=config.node.publisher_grace_s))
+        hub = Hub(HubLimits(tracks=RELAY_TRACKS, grace_s=config.node.publisher_grace_s))
         parts.switchboard = board = Switchboard(relay, hub, Ledger(door_roles=ROLES))
         sessions = Sessions(
             board,
             ingest=load(config.policy.ingest),
             delivery=load(config.policy.delivery),
             make_identity=MediaIdentity.generate,
+            most=RELAY_LEGS,
             advertise=config.media.advertise,
         )
         parts.measure = measure = Measure(board)
@@ -237,9 +238,13 @@ class Node:
 
 def _name_exceptions(config: Config) -> None:
     """What the operator allowed beyond the standard is said aloud at each start."""
+    standard = load("standard")
     for role in Policy.__struct_fields__:
-        if getattr(config.policy, role) == "compatible":
-            _log.warning("weaker keying is admitted", role=role, policy="compatible")
+        policy = load(getattr(config.policy, role))
+        if more := policy.admits_beyond(standard):
+            _log.warning("more than standard is admitted", role=role, policy=policy.name, more=more)
+        elif policy.name == "compatible":
+            _log.info("compatible admits no more than standard yet", role=role)
     for name, rule in config.streams.items():
         if rule.public:
             _log.warning("anybody may watch", stream=name)

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from sealcast.codes import lookup
 from sealcast.errors import RemoteError, SealcastError
 from sealcast.keying.agreement import UNPROVED, Identity
 from sealcast.legs import Ledger, Leg, LegState
-from sealcast.node.ports import RelayPort
+from sealcast.node.ports import RelayPort, native_refusal
 from sealcast.policy import Role
 from sealcast.streams import Change, Hub, Publication, Track
 
@@ -48,6 +49,7 @@ class Switchboard:
         self._close: dict[int, Callable[[str], None]] = {}
         self._when_over: list[Callable[[int], None]] = []
         self._stirred: dict[str, asyncio.Event] = {}
+        self._owed: deque[Callable[[], None]] = deque()
         self._out_of_order: dict[int, int] = {}
         """Publishers' legs whose pictures are not sent in the order in which they are shown, and
         the track of these pictures."""
@@ -66,9 +68,7 @@ class Switchboard:
         """Close a leg and what hangs on it. A leg that is over already stays as it is."""
         close = self._close.get(leg)
         if close is not None:
-            # It may be gone on the native side: then there is nothing left to close.
-            with contextlib.suppress(Exception):
-                close(code)
+            self._undo(lambda: close(code))
         self.over(leg, code, detail)
 
     def over(self, leg: int, code: str, detail: str | None = None) -> None:
@@ -104,8 +104,10 @@ class Switchboard:
         stream: str,
         peer: Identity = UNPROVED,
         peer_address: str | None = None,
+        facts: wire.TlsFacts | None = None,
     ) -> None:
-        """A leg was refused to somebody who was admitted so far: it stays in the ledger.
+        """A leg was refused to somebody who was admitted so far: it stays in the ledger, with a
+        seal where it was a connection (`facts`).
 
         Strangers are counted, no more: they can make as many of these as they like.
         """
@@ -120,6 +122,7 @@ class Switchboard:
             now=time.time(),
             peer=peer,
             peer_address=peer_address,
+            facts=facts,
         )
 
     # ---- streams -----------------------------------------------------------------------------
@@ -146,10 +149,14 @@ class Switchboard:
         for ending in change.endings:
             self.end(ending.leg, ending.code)
         for track in change.removed_tracks:
-            self.relay.remove_track(track)
+            self._undo(functools.partial(self.relay.remove_track, track))
 
     def sweep(self) -> None:
-        """End the viewers of streams whose publisher did not come back."""
+        """End the viewers of streams whose publisher did not come back; tell the relay what it had
+        no room to hear.
+        """
+        for _ in range(len(self._owed)):
+            self._undo(self._owed.popleft())
         change = self.hub.sweep(time.monotonic())
         for ending in change.endings:
             self.end(ending.leg, ending.code, "Its publisher left and did not come back in time.")
@@ -174,6 +181,26 @@ class Switchboard:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stirred.wait(), left)
 
+    # ---- the native side ---------------------------------------------------------------------
+
+    @property
+    def owed(self) -> int:
+        """Legs and tracks that are over here and that the relay still has."""
+        return len(self._owed)
+
+    def _undo(self, tell: Callable[[], None]) -> None:
+        """Take something back on the native side; it must not stay there, but nobody waits here."""
+        try:
+            tell()
+        except Exception as error:
+            refusal = native_refusal(error)
+            if refusal is None:
+                _log.error("bug while closing", error=repr(error))
+            elif refusal.code == "RELAY.BUSY":
+                self._owed.append(tell)
+            elif refusal.code != "RELAY.STOPPED":  # with the relay all of it is gone
+                _log.error("not closed", code=refusal.code, detail=refusal.detail)
+
     # ---- events of the relay -----------------------------------------------------------------
 
     def take_in(self, data: bytes) -> None:
@@ -193,6 +220,8 @@ class Switchboard:
             case wire.LegSealed() if bug is not None:
                 _log.error("sealed outside its grant", leg=event.leg, detail=bug.detail)
                 self.end(event.leg, bug.code, bug.detail)
+            case wire.LegSealed():
+                self.hub.secured(event.leg)
             case wire.LegClosed():
                 self.over(event.leg, event.code, event.detail)
             case wire.TrackLive():

@@ -36,7 +36,7 @@ from sealcast.keying.agreement import UNPROVED, Identity, TlsClaim
 from sealcast.legs.leg import Counters
 from sealcast.node import limits
 from sealcast.node.permission import Permissions, identity_of
-from sealcast.node.ports import FrontPort
+from sealcast.node.ports import FrontPort, native_refusal
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Channel, Note, Policy, Role, admit
 from sealcast.streams import TrackShape
@@ -92,8 +92,7 @@ class TsIngest:
 
     def opened(self, event: ConnectionOpened) -> None:
         """The handshake is done and the certificate proved: admit the encoder or close."""
-        identity = UNPROVED
-        stream = ""
+        identity, stream, connection = UNPROVED, "", event.connection
         try:
             identity = identity_of(event.facts.peer)
             stream = self._permissions.stream_of(identity)
@@ -103,7 +102,6 @@ class TsIngest:
             channel = Channel(tls_version=event.facts.version, peer=identity)
             grant = admit(TlsClaim(event.facts), channel, Role.INGEST, self._policy)
             self._board.hub.may_publish(stream, identity)
-            descriptor = self._take(event.connection)
         except Exception as error:
             refusal = _as_refusal(error)
             self._board.count_refusal(Role.INGEST, refusal.code)
@@ -114,20 +112,14 @@ class TsIngest:
                 stream=stream,
                 peer=identity,
                 peer_address=event.peer,
+                facts=event.facts,
             )
-            self._front.close_connection(event.connection, refusal.code)
+            self._front.close_connection(connection, refusal.code)
             return
         leg = self._board.ledger.new_id()
-        publisher = TsPublisher(
-            descriptor,
-            name=stream,
-            open_sinks=lambda found: self._in_loop(self._attach(encoder, found)),
-            report=lambda happened: self._tell(encoder, happened),
-        )
-        encoder = _Encoder(leg, event.connection, stream, identity, publisher)
         self._board.ledger.open_connection(
             leg,
-            event.connection,
+            connection,
             event.facts,
             grant=grant,
             way=WAY,
@@ -136,7 +128,24 @@ class TsIngest:
             peer_address=event.peer,
             timing=event.timing,
         )
-        self._encoders[event.connection] = encoder
+        try:
+            descriptor = self._front.take_ingest(connection)
+        except Exception as error:
+            self._board.register(leg, lambda code: self._front.close_connection(connection, code))
+            if native_refusal(error) is None:
+                self._board.end(leg, "TS.FAILED")
+                raise
+            # It left the front's table between its announcement and now.
+            self._board.end(leg, "TS.GONE")
+            return
+        publisher = TsPublisher(
+            descriptor,
+            name=stream,
+            open_sinks=lambda found: self._in_loop(self._attach(encoder, found)),
+            report=lambda happened: self._tell(encoder, happened),
+        )
+        encoder = _Encoder(leg, connection, stream, identity, publisher)
+        self._encoders[connection] = encoder
         self._board.register(leg, lambda code: self._close(encoder, code))
         publisher.start()
 
@@ -158,16 +167,6 @@ class TsIngest:
         deadline = time.monotonic() + timeout_s
         for encoder in list(self._encoders.values()):
             encoder.publisher.join(max(0.0, deadline - time.monotonic()))
-
-    def _take(self, connection: int) -> int:
-        """The plaintext end of a connection."""
-        try:
-            return self._front.take_ingest(connection)
-        except Exception as error:
-            # It left the front's table between its announcement and now.
-            raise RemoteError(
-                "STREAM.ENDED", "The encoder was gone before its first byte was read."
-            ) from error
 
     # ---- called from the demuxer's thread ----------------------------------------------------
 
@@ -202,7 +201,12 @@ class TsIngest:
         ]
         board = self._board
         publication = board.hub.publish(
-            encoder.stream, leg=encoder.leg, identity=encoder.identity, way=WAY, shapes=shapes
+            encoder.stream,
+            leg=encoder.leg,
+            identity=encoder.identity,
+            way=WAY,
+            shapes=shapes,
+            proved=True,  # its certificate, by the handshake
         )
         board.make_tracks(publication)
         sinks = {

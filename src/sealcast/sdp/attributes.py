@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from sealcast.sdp.lexical import ice_chars, number, shown, token, words
+from sealcast.secret import Secret
 
 
 class Attribute(Protocol):
@@ -190,11 +191,11 @@ class IceUfrag:
         return self.value
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class IcePwd:
-    """RFC 8839 §5.4. A secret: it has no repr."""
+    """RFC 8839 §5.4. A secret: only `render` shows it."""
 
-    value: str
+    value: Secret
 
     @property
     def name(self) -> str:
@@ -202,13 +203,10 @@ class IcePwd:
 
     @staticmethod
     def parse(value: str) -> "IcePwd":
-        return IcePwd(ice_chars(value, 22, 256))
+        return IcePwd(Secret(ice_chars(value, 22, 256)))
 
     def render(self) -> str | None:
-        return self.value
-
-    def __repr__(self) -> str:
-        return "IcePwd(<secret>)"
+        return self.value.reveal().decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

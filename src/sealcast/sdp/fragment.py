@@ -23,19 +23,17 @@ from sealcast.sdp.attributes import (
 )
 from sealcast.sdp.description import Media, render_lines
 from sealcast.sdp.parse import split_lines
+from sealcast.secret import Secret
 
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 
 
 @dataclass(frozen=True, slots=True)
 class IceCredentials:
-    """A user fragment and a password (RFC 8445 §5.3). The password has no repr."""
+    """A user fragment and a password (RFC 8445 §5.3)."""
 
     ufrag: str
-    pwd: str
-
-    def __repr__(self) -> str:
-        return f"IceCredentials(ufrag={self.ufrag!r}, pwd=<secret>)"
+    pwd: Secret
 
     @staticmethod
     def draw(entropy: Callable[[int], bytes]) -> "IceCredentials":
@@ -45,7 +43,7 @@ class IceCredentials:
         """
         # Base64 without padding is exactly the alphabet of RFC 8839 §5.4.
         ufrag, pwd = (base64.b64encode(entropy(count)).decode("ascii") for count in (6, 24))
-        return IceCredentials(ufrag, pwd)
+        return IceCredentials(ufrag, Secret(pwd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Fragment:
 def parse_fragment(text: str | bytes) -> Fragment:
     """A fragment, or `RemoteError` SDP.MALFORMED or SDP.TOO_LARGE. What is not ICE is skipped."""
     ufrag: str | None = None
-    pwd: str | None = None
+    pwd: Secret | None = None
     candidates: list[Candidate] = []
     ended = False
     for line in split_lines(text, limits.FRAGMENT_BYTES):

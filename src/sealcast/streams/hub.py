@@ -3,6 +3,12 @@
 A publisher's turn: a name without a publisher is free. The same proved identity takes over from
 itself: the new leg waits (`pending`) until the relay reports its first key frame (`went_live`),
 then the old leg ends with STREAM.TAKEN_OVER and viewers stay. Any other identity gets STREAM.TAKEN.
+
+That holds for a publisher whose handshake is over (`proved`). One that has only asked holds nothing
+against others: it ends with STREAM.YIELDED when another identity comes. Else whoever has a token
+could keep the real encoder out by asking again and again, and never be seen. A stranger gains
+nothing by it: who may come and make others yield may as well connect and hold the stream.
+
 Where the newcomer brings another codec, a new track replaces the old one when it goes live, and
 only the viewers of the old one end, with STREAM.CODEC_CHANGED.
 
@@ -10,7 +16,7 @@ Nothing here waits or reads a clock; `now` is in seconds and only compared with 
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,6 +31,8 @@ class HubLimits:
     """How much the hub keeps, and how long viewers wait for a publisher who left."""
 
     streams: int = 1000
+    tracks: int | None = None
+    """What the relay carries of all streams; None where nobody says."""
     viewers_per_stream: int = 10_000
     grace_s: float = 30.0
 
@@ -43,6 +51,9 @@ class Change:
 
     endings: tuple[Ending, ...] = ()
     removed_tracks: tuple[int, ...] = ()
+
+    def __add__(self, then: "Change") -> "Change":
+        return Change(self.endings + then.endings, self.removed_tracks + then.removed_tracks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +95,21 @@ class Hub:
             if len(self._streams) >= self._limits.streams:
                 raise RemoteError("STREAM.TOO_MANY", f"The limit is {self._limits.streams}.")
             return
-        holder = known.pending or known.publisher
-        if holder is not None and not holder.identity.same_as(identity):
+        if any(holder.proved for holder in _others(known, identity)):
             # The holder's name stays with the operator: a stranger learns only that it is taken.
-            raise RemoteError("STREAM.TAKEN", f"It is {stream!r}.")
+            raise RemoteError("STREAM.TAKEN", f"The publisher of {stream!r} is connected.")
 
     def publish(
-        self, stream: str, *, leg: int, identity: Identity, way: str, shapes: Sequence[TrackShape]
+        self,
+        stream: str,
+        *,
+        leg: int,
+        identity: Identity,
+        way: str,
+        shapes: Sequence[TrackShape],
+        proved: bool = False,
     ) -> Publication:
-        """A publisher comes, with at most one shape of a kind."""
+        """A publisher comes, with at most one shape of a kind. `proved`: its handshake is over."""
         self.may_publish(stream, identity)
         if not shapes or len({shape.kind for shape in shapes}) != len(shapes):
             raise LocalError(
@@ -101,16 +118,42 @@ class Hub:
         known = self._streams.get(stream) or Stream(stream, (), None)
         tracks = tuple(self._track_for(known, shape) for shape in shapes)
         new = tuple(track for track in tracks if track.id not in self._stream_of_track)
+        most = self._limits.tracks
+        if most is not None and len(self._stream_of_track) + len(new) > most:
+            raise RemoteError("STREAM.TOO_MANY", f"The limit is {most} tracks.")
         self._stream_of_track.update((track.id, stream) for track in new)
         self._stream_of_leg[leg] = stream
-        publisher = Publisher(leg, identity, way, tuple(track.id for track in tracks))
+        made = {track.id for track in new}
+        for yielding in _others(known, identity):
+            made.update(yielding.made)
+        publisher = Publisher(
+            leg,
+            identity,
+            way,
+            tracks=tuple(track.id for track in tracks),
+            proved=proved,
+            made=tuple(track.id for track in tracks if track.id in made),
+        )
+        known, yielded = self._make_way(known, publisher)
         if known.publisher is not None:
             pending, change = self._drop_pending(known, "STREAM.TAKEN_OVER")
             self._streams[stream] = replace(pending, pending=publisher, pending_tracks=new)
-            return Publication(publisher, tracks, new, True, change)
+            return Publication(publisher, tracks, new, True, yielded + change)
         joined, change = self._adopt(replace(known, publisher=publisher, left_at=None), new)
         self._streams[stream] = joined
-        return Publication(publisher, tracks, new, False, change)
+        return Publication(publisher, tracks, new, False, yielded + change)
+
+    def secured(self, leg: int) -> None:
+        """The handshake of `leg` is over: as a publisher it yields to nobody from now on."""
+        stream = self._streams.get(self._stream_of_leg.get(leg, ""))
+        if stream is None:
+            return
+        if stream.publisher is not None and stream.publisher.leg == leg:
+            publisher = replace(stream.publisher, proved=True)
+            self._streams[stream.name] = replace(stream, publisher=publisher)
+        elif stream.pending is not None and stream.pending.leg == leg:
+            pending = replace(stream.pending, proved=True)
+            self._streams[stream.name] = replace(stream, pending=pending)
 
     def describe(
         self,
@@ -144,6 +187,7 @@ class Hub:
 
         A pending publisher takes its turn when its picture is live, or its sound if it has none.
         """
+        self.secured(source)  # media opened with its keys: its handshake is over
         stream = self._streams.get(self._stream_of_track.get(track, ""))
         if stream is None:
             return _NOTHING
@@ -179,11 +223,11 @@ class Hub:
         check_stream_name(stream)
         known = self._streams.get(stream)
         if known is None or known.publisher is None:
-            raise RemoteError("STREAM.ABSENT", f"It is {stream!r}.")
+            raise RemoteError("STREAM.ABSENT", f"The stream is {stream!r}.")
         if any(track.has_b_frames for track in known.tracks):
-            raise RemoteError("STREAM.B_FRAMES", f"It is {stream!r}.")
+            raise RemoteError("STREAM.B_FRAMES", f"The stream is {stream!r}.")
         if not all(track.described for track in known.tracks):
-            raise RemoteError("STREAM.NOT_READY", f"It is {stream!r}.")
+            raise RemoteError("STREAM.NOT_READY", f"The stream is {stream!r}.")
         return known.tracks
 
     def join(
@@ -192,7 +236,7 @@ class Hub:
         """A viewer whose offer was answered."""
         known = self._streams.get(stream)
         if known is None:
-            raise RemoteError("STREAM.ABSENT", f"It is {stream!r}.")
+            raise RemoteError("STREAM.ABSENT", f"The stream is {stream!r}.")
         if len(known.viewers) >= self._limits.viewers_per_stream:
             limit = self._limits.viewers_per_stream
             raise RemoteError("STREAM.TOO_MANY_VIEWERS", f"The limit is {limit}.")
@@ -268,18 +312,40 @@ class Hub:
     def _adopt(self, stream: Stream, new: tuple[Track, ...]) -> tuple[Stream, Change]:
         """`new` tracks take the place of those of the same kind, whose viewers end."""
         kinds = {track.kind for track in new}
-        replaced = tuple(track.id for track in stream.tracks if track.kind in kinds)
-        kept = tuple(track for track in stream.tracks if track.kind not in kinds)
-        left = [leg for leg, viewer in stream.viewers.items() if set(viewer.tracks) & set(replaced)]
+        replaced = {track.id for track in stream.tracks if track.kind in kinds}
+        stream, change = self._without(stream, replaced)
+        tracks = sorted((*stream.tracks, *new), key=lambda track: track.kind, reverse=True)
+        return replace(stream, tracks=tuple(tracks)), change
+
+    def _make_way(self, stream: Stream, newcomer: Publisher) -> tuple[Stream, Change]:
+        """Publishers of other identities that had proved nothing yield to `newcomer`, and with them
+        the tracks that they made and it does not bring: nobody would ever feed these.
+        """
+        yielding = _others(stream, newcomer.identity)
+        if not yielding:
+            return stream, _NOTHING
+        stream, change = self._drop_pending(stream, "STREAM.YIELDED")
+        holder = stream.publisher
+        if holder is None:
+            return stream, change
+        self._stream_of_leg.pop(holder.leg, None)
+        abandoned = set(holder.made) - set(newcomer.tracks)
+        stream, more = self._without(replace(stream, publisher=None), abandoned)
+        return stream, Change((Ending(holder.leg, "STREAM.YIELDED"),)) + change + more
+
+    def _without(self, stream: Stream, tracks: Set[int]) -> tuple[Stream, Change]:
+        """Without these tracks; their viewers end."""
+        gone = tuple(track.id for track in stream.tracks if track.id in tracks)
+        left = [leg for leg, viewer in stream.viewers.items() if set(viewer.tracks) & tracks]
         for leg in left:
             self._stream_of_leg.pop(leg, None)
-        self._forget(replaced)
-        viewers = {leg: viewer for leg, viewer in stream.viewers.items() if leg not in left}
-        tracks = tuple(sorted((*kept, *new), key=lambda track: track.kind, reverse=True))
-        return (
-            replace(stream, tracks=tracks, viewers=viewers),
-            Change(tuple(Ending(leg, "STREAM.CODEC_CHANGED") for leg in left), replaced),
+        self._forget(gone)
+        stream = replace(
+            stream,
+            tracks=tuple(track for track in stream.tracks if track.id not in tracks),
+            viewers={leg: viewer for leg, viewer in stream.viewers.items() if leg not in left},
         )
+        return stream, Change(tuple(Ending(leg, "STREAM.CODEC_CHANGED") for leg in left), gone)
 
     def _promote(self, stream: Stream) -> tuple[Stream, Change]:
         """The pending publisher's turn: it replaces the one before it."""
@@ -324,6 +390,12 @@ class Hub:
     def _forget(self, tracks: Sequence[int]) -> None:
         for track in tracks:
             self._stream_of_track.pop(track, None)
+
+
+def _others(stream: Stream, identity: Identity) -> list[Publisher]:
+    """Its publishers, present and pending, of other identities."""
+    both = (stream.publisher, stream.pending)
+    return [known for known in both if known is not None and not known.identity.same_as(identity)]
 
 
 def _same_format(present: TrackShape, shape: TrackShape) -> bool:

@@ -45,12 +45,18 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who feeds a stream, by which leg, on which tracks."""
+    """Who feeds a stream, by which leg, on which tracks.
+
+    `proved` once its handshake is over; `made` are those of its tracks that nobody has
+    fed before it.
+    """
 
     leg: int
     identity: Identity
     way: str
     tracks: tuple[int, ...]
+    proved: bool = False
+    made: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

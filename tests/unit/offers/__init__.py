@@ -14,6 +14,7 @@ from typing import Final
 from sealcast.keying import Identity, Proof, dtls_srtp
 from sealcast.policy import Channel, Role, admit, load
 from sealcast.sdp import Fingerprint, IceCredentials, LocalTransport, Offer
+from sealcast.secret import Secret
 from sealcast.wire import DtlsSpec
 
 HERE: Final = Path(__file__).parent
@@ -30,7 +31,7 @@ VIEWERS: Final = ("aiortc-watch", "chromium-watch", "firefox-watch")
 ALL: Final = tuple(sorted(path.stem for path in HERE.glob("*.sdp")))
 
 TRANSPORT: Final = LocalTransport(
-    credentials=IceCredentials("localUfrag", "localPasswordOf24Characters"),
+    credentials=IceCredentials("localUfrag", Secret("localPasswordOf24Characters")),
     fingerprint=Fingerprint("sha-256", ":".join(["AB"] * 32)),
     addresses=("192.0.2.7:8443", "[2001:db8::7]:8443"),
 )

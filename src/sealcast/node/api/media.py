@@ -134,7 +134,7 @@ class MediaApi:
         body = await read_body(request, FRAGMENT_TYPE, limits.FRAGMENT_BYTES)
         # It may have ended while the body came.
         session = self._sessions.get(session.held.id)
-        restarted = self._sessions.patch(session, body, request.headers.get("if-match"))
+        restarted = await self._sessions.patch(session, body, request.headers.get("if-match"))
         if restarted is None:
             return Response(status_code=204, headers={"etag": session.etag})
         return Response(

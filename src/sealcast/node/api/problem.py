@@ -11,7 +11,18 @@ from sealcast.errors import SealcastError
 from sealcast.node import limits
 
 _LATER: Final = frozenset(
-    {"STREAM.ABSENT", "STREAM.NOT_READY", "HTTP.TOO_MANY", "NODE.STOPPING", "RELAY.FULL"}
+    {
+        "HTTP.TOO_MANY",
+        "NODE.STOPPING",
+        "RELAY.BUSY",
+        "RELAY.NO_ANSWER",
+        "RELAY.TOO_MANY_LEGS",
+        "RELAY.UFRAG_TAKEN",
+        "STREAM.ABSENT",
+        "STREAM.NOT_READY",
+        "STREAM.TOO_MANY",
+        "STREAM.TOO_MANY_VIEWERS",
+    }
 )
 """What another attempt a little later may not meet."""
 
