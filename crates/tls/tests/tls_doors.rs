@@ -466,6 +466,8 @@ fn a_resumption_is_a_fact_and_in_1_2_costs_forward_secrecy() {
         let facts = resume(&context, version, None);
         assert!(!facts[0].resumed && facts[0].forward_secrecy, "{version:?}");
         assert!(facts[1].resumed, "{version:?}");
+        // Nobody showed a certificate in the second one.
+        assert!(facts[0].own_sha256.is_some() && facts[1].own_sha256.is_none());
         assert_eq!(facts[1].forward_secrecy, keeps_secrecy, "{version:?}");
         assert_eq!(
             facts[1].own_signature, None,
