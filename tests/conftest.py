@@ -1,6 +1,6 @@
-"""What holds for every test: with REQUIRE_ALL=1 a skip is a failure, whoever asked for it; and no
-property has a deadline, because how long an example takes says more of the machine than of the
-code.
+"""What holds for every test: the kit's fixtures, each started when a test first asks for it; with
+REQUIRE_ALL=1 a skip is a failure, whoever asked for it; and no property has a deadline, because
+how long an example takes says more of the machine than of the code.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("sealcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sealcast")
+
+# As plugins, so that their assertions explain themselves as those of a test do.
+pytest_plugins = ("sealcast.testing.fixtures", "sealcast.testing.evidence")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,5 @@
 """ffmpeg 9's WHIP muxer: DTLS 1.2 and AES128_CM_SHA1_80 only, `setup:passive` unless told
-otherwise.
+otherwise. It answers connectivity checks until its handshake and never again.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.interop.long_calls import PICTURE, LongCalls
 
 from sealcast.testing import ffmpeg_peer
 from sealcast.testing.evidence import wait_for_frames
@@ -15,7 +16,39 @@ from sealcast.testing.node_process import Node
 from sealcast.testing.requirement import require
 from sealcast.testing.waiting import wait_for
 
+# Consent lasts 30 s (RFC 7675 §5.1): a call that is dropped for the lack of it ends before this.
+LONG_S = 40.0
+SILENCE_S = 2.0
 STRICT = '[policy]\ningest = "strict"\n'
+
+
+def test_ffmpeg_begins_two_long_calls(long_calls: LongCalls) -> None:
+    for role in long_calls.viewers:
+        _watch_for(long_calls, role, 0.1)
+
+
+def test_a_call_of_forty_seconds_has_no_silence(long_calls: LongCalls) -> None:
+    for role, viewer in long_calls.viewers.items():
+        _watch_for(long_calls, role, LONG_S)
+        silences = viewer.silences_s()
+        assert set(silences) == {"video", "audio"}
+        assert max(silences.values()) < SILENCE_S, silences
+        assert viewer.frames["video"] >= PICTURE.rate * (LONG_S - 2 * SILENCE_S)
+        (leg,) = long_calls.node.legs(stream=role, role="ingest")
+        assert leg["id"] == long_calls.legs[role], "the leg of the beginning"
+        assert leg["state"] == "live"
+    long_calls.end()
+
+
+def _watch_for(calls: LongCalls, role: str, seconds: float) -> None:
+    viewer, encoder = calls.viewers[role], calls.encoders[role]
+
+    def watched() -> bool:
+        assert viewer.error is None
+        assert encoder.is_running, encoder.output()[-3000:]
+        return viewer.watched_s() >= seconds
+
+    wait_for(watched, what=f"{seconds} s of ffmpeg {role}", timeout_s=LONG_S + 10)
 
 
 @pytest.mark.parametrize("dtls_active", [False, True], ids=["passive", "active"])

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from sealcast.testing.waiting import wait_for
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request
 
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -78,13 +78,16 @@ def nss_database(folder: Path, authority: Path) -> None:
 
 
 class ChromiumTab:
-    """A page of Chromium. Exceptions and requests that failed are kept in `errors`."""
+    """A page of Chromium. Exceptions, requests that failed and whatever the page's content
+    security policy refused are kept in `errors`.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("requestfailed", self._request_failed)
+        page.on("console", self._said)
 
     def open(self, url: str) -> None:
         """Opens a page of the node; its scripts have run when this returns."""
@@ -95,6 +98,11 @@ class ChromiumTab:
         # A request that the page itself gave up, as on leaving it, has not failed.
         if request.failure != "net::ERR_ABORTED":
             self.errors.append(f"{request.method} {request.url}: {request.failure}")
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # Chromium tells every violation here, those of the policy's own making included.
+        if "Content Security Policy" in message.text:
+            self.errors.append(message.text)
 
     def evaluate(self, expression: str) -> Any:
         return self.page.evaluate(f"async () => ({expression})")

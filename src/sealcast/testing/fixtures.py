@@ -1,4 +1,4 @@
-"""Pytest fixtures over the test kit. A ``conftest.py`` imports those that its tests use.
+"""Pytest fixtures over the test kit: a pytest plugin, named in ``pytest_plugins``.
 
 Does: starts each part when it is first asked for, ends it with its scope, skips with a reason what
 cannot run here.

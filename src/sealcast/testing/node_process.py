@@ -20,7 +20,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -81,10 +81,16 @@ class Node:
         """The public door as the pages' origin."""
         return f"https://{_bracketed(self.address)}:{self.public_port}"
 
-    def url(self, kind: str, stream: str, door: Literal["public", "secure"] = "public") -> str:
-        """`kind` is watch, publish, whip or whep."""
+    def url(
+        self,
+        kind: str,
+        stream: str,
+        door: Literal["public", "secure"] = "public",
+        address: str | None = None,
+    ) -> str:
+        """`kind` is watch, publish, whip or whep; `address` one of the node's, else the first."""
         port = self.public_port if door == "public" else self.secure_port
-        return f"https://{_bracketed(self.address)}:{port}/{kind}/{stream}"
+        return f"https://{_bracketed(address or self.address)}:{port}/{kind}/{stream}"
 
     @property
     def ts_address(self) -> str:
@@ -239,15 +245,22 @@ class Node:
 
 
 @contextmanager
-def running_node(folder: Path, *, settings: str = "", host: Host | None = None) -> Iterator[Node]:
-    """A node on loopback, or at a host's addresses; `settings` is added to its ``sealcast.toml``.
+def running_node(
+    folder: Path,
+    *,
+    settings: str = "",
+    host: Host | None = None,
+    loopback: Sequence[str] = ("127.0.0.1",),
+) -> Iterator[Node]:
+    """A node on `loopback` addresses, or at a host's; `settings` is added to its
+    ``sealcast.toml``.
 
     A node that did not stop by itself, or ended with anything but success, fails the test.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if host is None:
-        addresses = ["127.0.0.1"]
-        ports = [_free_port() for _ in range(4)]
+        addresses = list(loopback)
+        ports = [_free_port(addresses) for _ in range(4)]
     else:
         addresses = [str(address) for address in (host.ipv4, host.ipv6) if address is not None]
         ports = [8443, 8444, 8445, 8443]
@@ -283,18 +296,21 @@ bind = {bind(node.media_port)}
 """
 
 
-def _free_port() -> int:
-    """A port that the kernel chose and that TCP and UDP both have free."""
+def _free_port(addresses: Sequence[str]) -> int:
+    """A port that the kernel chose and that TCP and UDP both have free at all `addresses`."""
     for _ in range(20):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                try:
-                    udp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
+        with ExitStack() as held:
+            port = 0
+            try:
+                for address in addresses:
+                    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                        taken = held.enter_context(socket.socket(family, kind))
+                        taken.bind((address, port))
+                        port = taken.getsockname()[1]
+            except OSError:
+                continue
+            return port
     raise RuntimeError("no port is free for both TCP and UDP")
 
 
