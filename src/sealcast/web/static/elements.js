@@ -18,6 +18,16 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** A long name as nodes that may be wrapped after its dots, colons and underscores; what is copied is the name alone. */
+export function breakable(name) {
+  return name.split(/(?<=[._:])/).flatMap((part, index) => (index === 0 ? [part] : [element('wbr'), part]));
+}
+
+/** Keeps the keyboard's place when `control` goes away: `next` gets the focus if `control`, or something in it, had it. */
+export function passFocus(control, next) {
+  if (control.contains(document.activeElement)) next.focus({ preventScroll: true });
+}
+
 /** The element with this id; the pages' HTML and scripts are one unit, so a missing one is a bug and says so. */
 export function byId(id) {
   const node = document.getElementById(id);

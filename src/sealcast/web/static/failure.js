@@ -1,6 +1,6 @@
 // Shows one failure: its stage, what happened, why, and the next step; and counts down to the next try, if there is one.
 
-import { element, fill } from './elements.js';
+import { element, fill, passFocus } from './elements.js';
 import { STAGES } from './stages.js';
 
 /** A sentence with the commands that stand between backticks as code. */
@@ -51,6 +51,8 @@ export class FailureView {
   hide() {
     clearTimeout(this.#timer);
     this.#timer = null;
+    // The button that was pressed goes away: the keyboard stays at the picture.
+    passFocus(this.#root, this.#root.parentElement);
     this.#root.hidden = true;
     fill(this.#root);
   }

@@ -2,7 +2,7 @@
 
 import { forgetToken, rememberToken, streamName, streamPath, takeToken } from './address.js';
 import { offerToConsole } from './console-face.js';
-import { byId, element, fill } from './elements.js';
+import { byId, element, fill, passFocus } from './elements.js';
 import { FailureView } from './failure.js';
 import { guard } from './leg-watchdog.js';
 import { LegView } from './leg-view.js';
@@ -128,7 +128,6 @@ function stop() {
   byId('waiting').hidden = false;
   byId('waiting-text').textContent = 'Stopped. Nothing is being sent.';
   showState('stopped');
-  byId('start').focus();
 }
 
 /** The chosen codec alone, with what carries its retransmissions: then there is nothing to guess about what is sent. */
@@ -186,9 +185,12 @@ function updated({ evidence, rates }) {
 }
 
 function showPublishing(on) {
-  byId('start').hidden = on;
-  byId('stop').hidden = !on;
+  const [shown, gone] = on ? [byId('stop'), byId('start')] : [byId('start'), byId('stop')];
+  shown.hidden = false;
+  passFocus(gone, shown);
+  gone.hidden = true;
   byId('silence').hidden = !on;
+  if (on) passFocus(byId('publish-form'), shown);
   byId('publish-form').hidden = on;
   if (!on) byId('share').hidden = true;
   drawSilence();

@@ -3,7 +3,7 @@
 // Does: puts the node's statement (`GET <resource>/leg`) beside this browser's own evidence (getStats), says for each
 // fact whether both ends agree, and draws it. Does not: judge strength; downgrades are the node's policy's notes.
 
-import { element, fill } from './elements.js';
+import { breakable, element, fill } from './elements.js';
 import { dtlsVersion, srtpProfile } from './evidence.js';
 
 /** How a fact is known. */
@@ -159,14 +159,15 @@ export class SealView {
         this.#rows.delete(label);
       }
     }
-    for (const { label, value, known, code, long } of facts) {
+    for (const [place, { label, value, known, code, long }] of facts.entries()) {
       let row = this.#rows.get(label);
       if (!row) {
         row = { value: element(code ? 'code' : 'span', { class: long ? 'value long' : 'value' }), known: element('span', { class: 'known' }) };
         row.node = element('div', { class: long ? 'fact wide' : 'fact' }, element('dt', {}, label), element('dd', {}, row.value, row.known));
         this.#rows.set(label, row);
       }
-      row.value.textContent = value;
+      // Drawn only where it differs: somebody may be selecting a fingerprint to compare it.
+      if (row.value.textContent !== value) fill(row.value, code ? breakable(value) : value);
       row.known.dataset.known = known;
       fill(
         row.known,
@@ -174,7 +175,8 @@ export class SealView {
         element('span', { class: 'visually-hidden' }, ` (${KNOWN[known].text})`),
       );
       // Rows keep the order of `facts` whichever of them came to be known first.
-      this.#parts.facts.append(row.node);
+      const there = this.#parts.facts.children[place] ?? null;
+      if (there !== row.node) this.#parts.facts.insertBefore(row.node, there);
     }
   }
 

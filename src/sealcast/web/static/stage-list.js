@@ -1,6 +1,6 @@
 // Draws the six stages: as this browser sees them, and under each how the node saw the same one.
 
-import { element, fill } from './elements.js';
+import { breakable, element, fill } from './elements.js';
 import { STAGES } from './stages.js';
 
 const STATE_WORDS = { waiting: 'waiting', active: 'under way', done: 'done', failed: 'failed' };
@@ -49,19 +49,16 @@ export class StageList {
       if (stage.state === 'active') item.root.setAttribute('aria-current', 'step');
       else item.root.removeAttribute('aria-current');
       item.word.textContent = `: ${STATE_WORDS[stage.state]}`;
-      item.here.textContent = stage.state === 'failed' ? breakable(stage.problem.code) : duration(stage.tookMs);
+      fill(item.here, stage.state === 'failed' ? breakable(stage.problem.code) : duration(stage.tookMs));
       const seen = nodeStages?.find((candidate) => candidate.stage === stage.name);
-      item.node.textContent = seen ? nodeWords(seen) : '';
+      fill(item.node, seen ? nodeWords(seen) : '');
       item.node.dataset.outcome = seen?.outcome ?? '';
     }
   }
 }
 
-/** A code may be wrapped after its dot and underscores, not within a word. */
-const breakable = (code) => code.replace(/[._]/g, '$&\u200b');
-
 function nodeWords({ outcome, code, started_ms: began, ended_ms: ended }) {
-  if (outcome === 'failed') return `node: ${breakable(code)}`;
+  if (outcome === 'failed') return ['node: ', ...breakable(code)];
   if (outcome === 'done') return began === null || ended === null ? 'node: done' : `node: ${duration(ended - began)}`;
   return outcome === 'started' ? 'node: under way' : '';
 }

@@ -2,7 +2,7 @@
 
 import { forgetToken, rememberToken, streamName, streamPath, takeToken } from './address.js';
 import { offerToConsole } from './console-face.js';
-import { byId, element, fill } from './elements.js';
+import { byId, element, fill, passFocus } from './elements.js';
 import { FailureView } from './failure.js';
 import { guard } from './leg-watchdog.js';
 import { LegView } from './leg-view.js';
@@ -111,8 +111,9 @@ function updated({ evidence, rates }) {
   if (frames > progress.frames) {
     if (progress.frames === 0) {
       byId('waiting').hidden = true;
-      byId('token-form').hidden = true;
       enableControls(true);
+      passFocus(byId('token-form'), controls.play);
+      byId('token-form').hidden = true;
     }
     progress = { frames, at: now };
     if (document.body.dataset.state !== 'moving') showState('live');
