@@ -54,7 +54,7 @@ rust-test: boringssl
 
 .PHONY: python-test
 python-test: $(VENV)/.test $(VENV)/.linked native browser-modules
-	@echo "==> Python tests (unit, vectors, properties, attack, interop, browser)"
+	@echo "==> Python tests (unit, properties, attack, journeys, interop, browser)"
 	pytest
 
 .PHONY: bench
