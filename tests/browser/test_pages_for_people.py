@@ -61,10 +61,6 @@ LAYOUT = """
 """.replace("CONTROLS", CONTROLS).replace("NAME", NAME)
 
 
-def _page(node: Node, kind: str, stream: str) -> str:
-    return f"{node.url(kind, stream)}#token={node.token(kind, stream)}"
-
-
 def _assert_every_control_is_a_stop(tab: ChromiumTab) -> list[str]:
     """Tab goes through all controls in the order of the page, each time with a visible ring."""
     expected: list[str] = tab.evaluate(f"{CONTROLS}.map({NAME})")
@@ -109,7 +105,7 @@ def test_publishing_and_watching_need_no_mouse_and_fit_a_phone(
     node: Node, open_chromium: OpenChromium
 ) -> None:
     stream = "people/keyboard"
-    publisher = open_chromium(node, _page(node, "publish", stream))
+    publisher = open_chromium(node, node.page("publish", stream))
     keys = publisher.page.keyboard
     assert "start" in _assert_every_control_is_a_stop(publisher)
     _assert_fits(publisher, PHONE)

@@ -21,7 +21,7 @@ from sealcast.testing.evidence import (
     wait_until_sending,
 )
 from sealcast.testing.fixtures import OpenChromium
-from sealcast.testing.node_process import Node
+from sealcast.testing.node_process import TRUST_DOMAIN, Node
 from sealcast.testing.requirement import require
 from sealcast.testing.waiting import wait_for
 
@@ -30,9 +30,7 @@ def publish(
     node: Node, open_chromium: OpenChromium, stream: str, *, codec: str = "VP8", **choices: str
 ) -> ChromiumTab:
     """The publish page of `stream`, sending the test picture."""
-    tab = open_chromium(
-        node, f"{node.url('publish', stream)}#token={node.token('publish', stream)}"
-    )
+    tab = open_chromium(node, node.page("publish", stream))
     for selector, value in {"size": "640x360", "codec": codec, **choices}.items():
         tab.choose(f"#{selector}", value)
     tab.click("#start")
@@ -42,21 +40,14 @@ def publish(
 
 def watch(node: Node, open_chromium: OpenChromium, stream: str) -> ChromiumTab:
     """The watch page of `stream`."""
-    return open_chromium(node, f"{node.url('watch', stream)}#token={node.token('watch', stream)}")
+    return open_chromium(node, node.page("watch", stream))
 
 
 def test_ffmpeg_by_mutual_tls_is_seen_and_heard_in_chromium(
     node: Node, open_chromium: OpenChromium, tmp_path: Path
 ) -> None:
     require("ffmpeg")
-    encoder = node.client("encoder/mutual-tls")
-    with ffmpeg_peer.mpegts_over_tls(
-        tmp_path,
-        node.ts_address,
-        authority=node.authority,
-        certificate=encoder.chain,
-        key=encoder.key,
-    ) as sender:
+    with ffmpeg_peer.mpegts_over_tls(tmp_path, node, "mutual-tls") as sender:
         ingest = node.leg(stream="mutual-tls", role="ingest", state="live")
         tab = watch(node, open_chromium, "mutual-tls")
         evidence = wait_for_frames(tab)
@@ -69,7 +60,8 @@ def test_ffmpeg_by_mutual_tls_is_seen_and_heard_in_chromium(
         assert_stages_done(leg)
         assert leg["peer"]["proof"] == "token"
         assert leg["notes"] == []
-    assert ingest["peer"] == {"name": encoder.name, "proof": "certificate", "proved": True}
+    name = f"spiffe://{TRUST_DOMAIN}/encoder/mutual-tls"
+    assert ingest["peer"] == {"name": name, "proof": "certificate", "proved": True}
     assert ingest["seal"]["protocol"] == "TLS"
     assert ingest["seal"]["version"] == "1.3"
     assert tab.errors == []
@@ -97,9 +89,7 @@ def test_what_chromium_publishes_chromium_watches(
 
 def test_a_camera_is_published_and_watched(node: Node, open_chromium: OpenChromium) -> None:
     stream = "chromium/camera"
-    tab = open_chromium(
-        node, f"{node.url('publish', stream)}#token={node.token('publish', stream)}"
-    )
+    tab = open_chromium(node, node.page("publish", stream))
     tab.click("input[value=camera]")
     tab.choose("#codec", "VP8")
     tab.click("#start")
@@ -197,16 +187,8 @@ def test_b_frames_are_refused_to_a_viewer_with_the_option_to_add(
     node: Node, open_chromium: OpenChromium, tmp_path: Path
 ) -> None:
     require("ffmpeg")
-    encoder = node.client("encoder/b-frames")
-    with ffmpeg_peer.mpegts_over_tls(
-        tmp_path,
-        node.ts_address,
-        authority=node.authority,
-        certificate=encoder.chain,
-        key=encoder.key,
-        picture=ffmpeg_peer.Picture(b_frames=2),
-    ):
-        node.leg(stream="b-frames", role="ingest", state="live")
+    picture = ffmpeg_peer.Picture(b_frames=2)
+    with ffmpeg_peer.mpegts_over_tls(tmp_path, node, "b-frames", picture=picture):
         viewer = watch(node, open_chromium, "b-frames")
         shown = wait_for_value(
             viewer,
@@ -252,8 +234,7 @@ def test_another_publisher_is_refused_and_disturbs_nobody(
     first = publish(node, open_chromium, stream)
     viewer = watch(node, open_chromium, stream)
     before = wait_for_frames(viewer)
-    token = node.token("publish", stream)
-    refused = open_chromium(node, f"{node.url('publish', stream)}#token={token}")
+    refused = open_chromium(node, node.page("publish", stream))
     refused.click("#start")
     wait_for_value(
         refused,

@@ -17,14 +17,8 @@ from sealcast.testing.evidence import (
 )
 from sealcast.testing.fixtures import OpenChromium, OpenFirefox, StartNode
 from sealcast.testing.network import Cable
-from sealcast.testing.node_process import Node
 from sealcast.testing.requirement import require
 from sealcast.testing.waiting import wait_for
-
-
-def page(node: Node, kind: str, stream: str) -> str:
-    verb = "publish" if kind == "publish" else "watch"
-    return f"{node.url(kind, stream)}#token={node.token(verb, stream)}"
 
 
 def start_publishing(tab: Tab, codec: str, source: str = "picture") -> None:
@@ -45,14 +39,14 @@ def test_what_firefox_publishes_firefox_and_chromium_watch(
     stream = "firefox/vp8"
     firefox = open_firefox(node, two_hosts.far.prefix)
     publisher = firefox.tab("publisher")
-    publisher.open(page(node, "publish", stream))
+    publisher.open(node.page("publish", stream))
     # Firefox's AudioContext stays suspended on a machine without a sound card, and the test
     # picture's tone with it; its fake microphone does sound.
     start_publishing(publisher, "VP8", source="camera")
     in_firefox = firefox.tab("viewer")
-    in_firefox.open(page(node, "watch", stream))
+    in_firefox.open(node.page("watch", stream))
     seen = [
-        wait_for_frames(open_chromium(node, page(node, "watch", stream), two_hosts.far.prefix)),
+        wait_for_frames(open_chromium(node, node.page("watch", stream), two_hosts.far.prefix)),
         wait_for_frames(in_firefox),
     ]
     for evidence, role in (
@@ -73,9 +67,9 @@ def test_everything_works_over_ipv6_alone(
     node = start_node(host=two_ipv6_hosts.near)
     prefix = two_ipv6_hosts.far.prefix
     stream = "ipv6/only"
-    publisher = open_chromium(node, page(node, "publish", stream), prefix)
+    publisher = open_chromium(node, node.page("publish", stream), prefix)
     start_publishing(publisher, "VP8")
-    evidence = wait_for_frames(open_chromium(node, page(node, "watch", stream), prefix))
+    evidence = wait_for_frames(open_chromium(node, node.page("watch", stream), prefix))
     assert_dtls_1_3_and_aead(evidence)
     assert evidence["path"]["remote"]["address"].startswith("[fd53:ea1c::1]:")
     assert_seal_agrees(leg_of(node, evidence, stream=stream, role="delivery"), evidence)
@@ -89,9 +83,9 @@ def test_a_viewer_whose_address_changes_keeps_watching_without_a_new_session(
     far = two_hosts.far
     stream = "moving/viewer"
     # The publisher stands beside the node, so that only the viewer moves.
-    publisher = open_chromium(node, page(node, "publish", stream), two_hosts.near.prefix)
+    publisher = open_chromium(node, node.page("publish", stream), two_hosts.near.prefix)
     start_publishing(publisher, "VP8")
-    viewer = open_chromium(node, page(node, "watch", stream), far.prefix)
+    viewer = open_chromium(node, node.page("watch", stream), far.prefix)
     before = wait_for_frames(viewer)
     resource = viewer.evaluate("globalThis.sealcast.resource")
 
@@ -123,11 +117,11 @@ def test_a_viewer_whose_network_blocks_udp_is_told_so(
     require("iptables")
     node = start_node(host=two_hosts.near)
     stream = "blocked/udp"
-    publisher = open_chromium(node, page(node, "publish", stream), two_hosts.near.prefix)
+    publisher = open_chromium(node, node.page("publish", stream), two_hosts.near.prefix)
     start_publishing(publisher, "VP8")
     for tables in ("iptables", "ip6tables"):
         two_hosts.far.run(tables, "-A", "OUTPUT", "-p", "udp", "-j", "DROP")
-    viewer = open_chromium(node, page(node, "watch", stream), two_hosts.far.prefix)
+    viewer = open_chromium(node, node.page("watch", stream), two_hosts.far.prefix)
     wait_for_value(
         viewer, "!document.getElementById('failure').hidden", what="the failure", timeout_s=30
     )

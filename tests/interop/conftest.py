@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.interop.long_calls import LongCalls
 
 from sealcast.testing.requirement import require
-
-from .long_calls import LongCalls
 
 HERE = Path(__file__).parent
 FIRST = "test_ffmpeg_begins_two_long_calls"

@@ -72,8 +72,7 @@ def test_the_standard_policy_admits_it_and_notes_both_downgrades(
             "DOWNGRADE.DTLS12",
             "DOWNGRADE.SRTP_CM80",
         }
-        url = f"{node.url('watch', stream)}#token={node.token('watch', stream)}"
-        evidence = wait_for_frames(open_chromium(node, url))
+        evidence = wait_for_frames(open_chromium(node, node.page("watch", stream)))
         assert evidence["received"]["video"]["codec"] == "H264"
 
 

@@ -259,11 +259,6 @@ def test_openssl_tells_the_same_of_its_dtls_1_2_handshake(
 # ---- DTLS 1.3 and 1.2, by browsers and aiortc, with the wire as witness ------------------------
 
 
-def page(node: Node, kind: str, stream: str) -> str:
-    verb = "publish" if kind == "publish" else "watch"
-    return f"{node.url(kind, stream)}#token={node.token(verb, stream)}"
-
-
 def start_publishing(tab: Tab) -> None:
     tab.choose("#size", "640x360")
     tab.choose("#codec", "VP8")
@@ -330,10 +325,10 @@ def test_chromium_tells_the_same_of_its_dtls_1_3_handshake(
     require("namespaces")  # root, to listen
     stream = "chromium/seal"
     with eavesdropping(node.media_port) as published:
-        publisher = open_chromium(node, page(node, "publish", stream))
+        publisher = open_chromium(node, node.page("publish", stream))
         start_publishing(publisher)
     with eavesdropping(node.media_port) as watched:
-        viewer = open_chromium(node, page(node, "watch", stream))
+        viewer = open_chromium(node, node.page("watch", stream))
         wait_for_frames(viewer)
     for tab, role, heard in (
         (publisher, "ingest", published),
@@ -366,11 +361,11 @@ def test_firefox_that_is_held_to_dtls_1_2_tells_the_same_of_it(
     stream = "firefox/seal"
     publisher, viewer = firefox.tab("publisher"), firefox.tab("viewer")
     with eavesdropping(node.media_port, two_hosts.near) as published:
-        publisher.open(page(node, "publish", stream))
+        publisher.open(node.page("publish", stream))
         publisher.click("input[value=camera]")
         start_publishing(publisher)
     with eavesdropping(node.media_port, two_hosts.near) as watched:
-        viewer.open(page(node, "watch", stream))
+        viewer.open(node.page("watch", stream))
         wait_for_frames(viewer)
     for tab, role, heard in (
         (publisher, "ingest", published),

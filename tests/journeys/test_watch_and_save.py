@@ -33,18 +33,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node on both families of loopback, with an encoder that publishes STREAM."""
     require("core", "ffmpeg")
     folder = tmp_path_factory.mktemp("live")
-    with running_node(folder / "node", loopback=("127.0.0.1", "::1")) as node:
-        encoder = node.client(f"encoder/{STREAM}")
-        with ffmpeg_peer.mpegts_over_tls(
-            folder,
-            node.ts_address,
-            authority=node.authority,
-            certificate=encoder.chain,
-            key=encoder.key,
-            picture=PICTURE,
-        ):
-            node.leg(stream=STREAM, role="ingest", state="live")
-            yield node
+    with (
+        running_node(folder / "node", loopback=("127.0.0.1", "::1")) as node,
+        ffmpeg_peer.mpegts_over_tls(folder, node, STREAM, picture=PICTURE),
+    ):
+        yield node
 
 
 def test_what_two_viewers_save_until_ctrl_c_can_be_played(live: Node, tmp_path: Path) -> None:

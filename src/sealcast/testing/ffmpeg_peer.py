@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealcast.testing.node_process import Node
 from sealcast.testing.requirement import imageio_ffmpeg_exe
 
 # No test lasts longer; an encoder whose test was killed ends by itself.
@@ -95,34 +96,25 @@ def _encoder(
 
 @contextmanager
 def mpegts_over_tls(
-    folder: Path,
-    address: str,
-    *,
-    authority: Path,
-    certificate: Path | None,
-    key: Path | None,
-    picture: Picture | None = None,
-    audio: str = "aac",
-    prefix: Sequence[str] = (),
+    folder: Path, node: Node, stream: str, *, picture: Picture | None = None
 ) -> Iterator[Encoder]:
-    """``ffmpeg -f mpegts tls://ADDRESS`` with a client certificate; without one where it is
-    None.
+    """``ffmpeg -f mpegts tls://…`` with the certificate that publishes `stream`; it is live when
+    this begins.
     """
     shown = picture or Picture()
-    identity = (
-        ["-cert_file", str(certificate), "-key_file", str(key)] if certificate and key else []
-    )
+    identity = node.client(f"encoder/{stream}")
     command = [
-        *prefix,
         *("ffmpeg", "-hide_banner", "-loglevel", "warning"),
         *_source(shown),
         *_video(shown),
-        *("-c:a", audio, "-b:a", "96k", "-ac", "2"),
+        *("-c:a", "aac", "-b:a", "96k", "-ac", "2"),
         *("-f", "mpegts", "-flush_packets", "1"),
-        *("-ca_file", str(authority), "-tls_verify", "1", *identity),
-        f"tls://{address}",
+        *("-ca_file", str(node.authority), "-tls_verify", "1"),
+        *("-cert_file", str(identity.chain), "-key_file", str(identity.key)),
+        f"tls://{node.ts_address}",
     ]
     with _encoder(command, folder, "ffmpeg-mpegts") as encoder:
+        node.leg(stream=stream, role="ingest", state="live")
         yield encoder
 
 

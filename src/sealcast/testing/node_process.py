@@ -92,6 +92,10 @@ class Node:
         port = self.public_port if door == "public" else self.secure_port
         return f"https://{_bracketed(address or self.address)}:{port}/{kind}/{stream}"
 
+    def page(self, kind: Literal["publish", "watch"], stream: str) -> str:
+        """The address of a page of `stream`, with a token for it."""
+        return f"{self.url(kind, stream)}#token={self.token(kind, stream)}"
+
     @property
     def ts_address(self) -> str:
         return f"{_bracketed(self.address)}:{self.ts_port}"
