@@ -84,9 +84,13 @@ lock: $(VENV)/.build ## renew the pinned Python packages from pyproject.toml
 	    --group build $$groups pyproject.toml -o requirements/$$set.txt
 	done
 
+.PHONY: wheel
+wheel: $(VENV)/.build ## a wheel with the native module, in dist/ (what pip install . builds)
+	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+
 .PHONY: clean
 clean: ## remove what was built in the checkout (the cache stays)
-	@rm -rf $(VENV) $(NATIVE) tests/browser/node_modules
+	@rm -rf $(VENV) $(NATIVE) dist tests/browser/node_modules
 
 # ---- set-up -------------------------------------------------------------------------------------
 

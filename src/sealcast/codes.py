@@ -1089,6 +1089,11 @@ _NODE: Final = (
         "Report it.",
     ),
     (
+        "CLI.NOT_INSTALLED",
+        "A package that the command needs is not installed.",
+        "Install the command with its packages: pip install 'sealcast[server]'.",
+    ),
+    (
         "DEMO.NO_ENCODER",
         "The demo's encoder is missing or stopped.",
         "Install the package imageio-ffmpeg, or ffmpeg; the detail has its words.",

@@ -51,6 +51,18 @@ def run(*words: str) -> int:
 # ---- verbs -------------------------------------------------------------------------------------
 
 
+def test_without_its_packages_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+    monkeypatch.delitem(sys.modules, "sealcast.cli.commands", raising=False)
+    assert run("--help") == 1
+    told = capsys.readouterr().err
+    assert "CLI.NOT_INSTALLED" in told
+    assert "cyclopts" in told
+    assert "sealcast[server]" in told
+
+
 def test_config_prints_what_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("config") == 0
     assert config.loads(capsys.readouterr().out) == config.Config()

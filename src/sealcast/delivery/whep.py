@@ -2,7 +2,8 @@
 
 Does: matches a viewer's offer with the tracks of a stream, as they are (nothing is transcoded), and
 makes the answer and the leg from what policy granted. Only the draft's mode in which the viewer
-offers is served; server-sent events and layer selection are not.
+offers and is answered 201 is served (§4.2.1); the counter-offer (§4.2.2: 406 with an SDP), server-
+sent events and layer selection are not.
 
 Does not: talk HTTP, admit anybody, wait for a stream.
 
