@@ -32,7 +32,9 @@ use zeroize::Zeroizing;
 
 use crate::config::DtlsParameters;
 
-/// Room for IPv6, UDP and a tunnel within 1280 bytes; what browsers use.
+/// Room for IPv6, UDP and a tunnel within 1280 bytes; what browsers use. A capture on the sending
+/// host may show a flight as one longer datagram: the relay hands a run of them to the kernel as one
+/// message (UDP_SEGMENT), which is cut behind the point of capture.
 const MTU: u16 = 1200;
 
 /// Endpoints at a time: the genuine one and what forgeries and new beginnings add.
