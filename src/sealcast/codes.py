@@ -341,8 +341,8 @@ _SIGNALLING: Final = (
     (
         503,
         "FRONT.APP_BUSY",
-        "Every connection to the application is in use.",
-        "Try again in a moment; report it if it stays.",
+        "Every connection to the application is in use, or the client holds its share of them.",
+        "Send fewer requests at once, and take the answers; try again in a moment.",
     ),
     (
         504,
@@ -379,6 +379,18 @@ _SIGNALLING: Final = (
         "FRONT.BODY_STALLED",
         "The client stopped sending the body of its request, or sent it too slowly.",
         "Send it again in one go; an offer is a few kilobytes.",
+    ),
+    (
+        500,
+        "FRONT.ANSWER_STALLED",
+        "The client stopped taking the answer to its request, or took it too slowly.",
+        "Read answers to their end, or cancel the request.",
+    ),
+    (
+        500,
+        "FRONT.HTTP2_FLOOD",
+        "The client began and abandoned more over HTTP/2 than a connection may.",
+        "Connect again, and wait for answers before more requests are cancelled.",
     ),
     (
         403,
@@ -600,7 +612,8 @@ _HANDSHAKE: Final = (
     ),
     (
         "FRONT.TOO_MANY_HANDSHAKES",
-        "The handshake found no free place within its time.",
+        "The handshake found no free place within its time, "
+        "or its address holds its share of them.",
         "Try again in a moment; many clients came at once.",
     ),
 )

@@ -68,8 +68,13 @@ codes! {
         "The request cannot be forwarded as it is.";
     BodyStalled = "FRONT.BODY_STALLED":
         "The client stopped sending the body of its request, or sent it too slowly.";
+    AnswerStalled = "FRONT.ANSWER_STALLED":
+        "The client stopped taking the answer to its request, or took it too slowly.";
+    Http2Flood = "FRONT.HTTP2_FLOOD":
+        "The client began and abandoned more over HTTP/2 than a connection may.";
     AppUnavailable = "FRONT.APP_UNAVAILABLE": "The application behind the door does not answer.";
-    AppBusy = "FRONT.APP_BUSY": "Every connection to the application is in use.";
+    AppBusy = "FRONT.APP_BUSY":
+        "Every connection to the application is in use, or the client holds its share of them.";
     AppTimeout = "FRONT.APP_TIMEOUT": "The application took too long to answer.";
     AppBadAnswer = "FRONT.APP_BAD_ANSWER":
         "The application's answer is not valid HTTP for this request.";

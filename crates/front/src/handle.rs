@@ -165,7 +165,7 @@ impl FrontHandle {
         let shared = Shared {
             events: EventQueue::new(limits.events).map_err(failed)?,
             connections: Connections::default(),
-            proxy: Proxy::new(AppPool::new(config.app_socket, &limits), secret),
+            proxy: Proxy::new(AppPool::new(config.app_socket, &limits), secret, &limits),
             doors: Mutex::default(),
             stop: watch::Sender::new(false),
             alive: watch::Sender::new(()),

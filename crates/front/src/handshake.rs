@@ -198,7 +198,8 @@ async fn serve(
             let _ = stream.shutdown().await;
         }
         None => {
-            let ending = crate::http::serve(shared, door, &visit.facts, stream, &mut close).await;
+            let ending =
+                crate::http::serve(shared, door, &visit.facts, peer.ip(), stream, &mut close).await;
             visit.end(ending);
         }
     }

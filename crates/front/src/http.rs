@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,16 +15,21 @@ use hyper::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::copy_bidirectional;
+use tokio::sync::Notify;
 
+use crate::answer::Answer;
 use crate::codes::Code;
 use crate::connections::{CloseRequest, ConnectionFacts};
-use crate::door::Door;
+use crate::door::{ClientAuthSpec, Door};
 use crate::handle::Shared;
 use crate::handshake::Ending;
-use crate::proxy::{problem, Answer, Tunnel};
+use crate::limits::Limits;
+use crate::places::Guest;
+use crate::proxy::{problem, Tunnel};
 use crate::stream::TlsStream;
+use crate::streams::{StreamEnd, Streams};
 
 /// RFC 6797; a year.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -36,22 +42,25 @@ pub(crate) struct Caller {
     pub(crate) connection: HeaderValue,
     /// The peer's address, without its port.
     pub(crate) address: HeaderValue,
+    /// As whom it asks for places at the application.
+    pub(crate) guest: Guest,
+    id: u64,
     activity: Arc<Activity>,
     tunnel: Mutex<Option<Tunnel>>,
 }
 
 impl Caller {
-    fn new(shared: &Arc<Shared>, door: &Arc<Door>, facts: &ConnectionFacts) -> Self {
-        let address = facts
-            .peer
-            .rsplit_once(':')
-            .map_or("", |(address, _)| address);
+    fn new(shared: &Arc<Shared>, door: &Arc<Door>, facts: &ConnectionFacts, peer: IpAddr) -> Self {
+        let address = peer.to_string();
+        let proved = door.spec.client_auth == ClientAuthSpec::Required;
         Self {
             shared: Arc::clone(shared),
             door: Arc::clone(door),
             connection: HeaderValue::from(facts.connection),
-            address: HeaderValue::from_str(address.trim_matches(['[', ']']))
+            address: HeaderValue::from_str(&address)
                 .expect("an address is digits, letters and punctuation"),
+            guest: Guest::new(peer, proved, &shared.limits),
+            id: facts.connection,
             activity: Arc::new(Activity::new()),
             tunnel: Mutex::default(),
         }
@@ -60,7 +69,9 @@ impl Caller {
     async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         self.door.tally.requests.fetch_add(1, Ordering::Relaxed);
         let underway = Underway::begin(&self.activity);
+        let unanswered = Unanswered(&self.activity);
         let mut response = self.shared.proxy.forward(self, underway, request).await;
+        unanswered.answered();
         if self.door.spec.hsts {
             response
                 .headers_mut()
@@ -74,6 +85,23 @@ impl Caller {
         self.shared.count(&self.door, code.code());
         tracing::debug!(door = %self.door.name, connection = ?self.connection, detail, "{code}");
         problem(code, detail)
+    }
+
+    /// What to do when the client does not take the answer that is being made.
+    pub(crate) fn answer_stalled(&self) -> impl FnOnce() + Send + 'static {
+        let stream = StreamEnd::here();
+        let (shared, door) = (Arc::clone(&self.shared), Arc::clone(&self.door));
+        let connection = self.id;
+        move || {
+            if stream.is_some_and(|stream| stream.end()) {
+                shared.count(&door, Code::AnswerStalled.code());
+            } else {
+                // Counted when it ends.
+                shared
+                    .connections
+                    .close(connection, Code::AnswerStalled.code());
+            }
+        }
     }
 
     /// After this answer the connection is a tunnel.
@@ -94,6 +122,9 @@ struct Activity {
     begun: Instant,
     underway: AtomicUsize,
     last_ms: AtomicU64,
+    answered: AtomicUsize,
+    abandoned: AtomicUsize,
+    abandon: Notify,
 }
 
 impl Activity {
@@ -102,6 +133,9 @@ impl Activity {
             begun: Instant::now(),
             underway: AtomicUsize::new(0),
             last_ms: AtomicU64::new(0),
+            answered: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
+            abandon: Notify::new(),
         }
     }
 
@@ -122,6 +156,32 @@ impl Activity {
             }
             tokio::time::sleep(limit - idle).await;
         }
+    }
+
+    /// Ends when `allowed` requests more were abandoned than answered.
+    async fn flood(&self, allowed: usize) {
+        while self.abandoned.load(Ordering::Relaxed)
+            <= allowed + self.answered.load(Ordering::Relaxed)
+        {
+            self.abandon.notified().await;
+        }
+    }
+}
+
+/// A request that counts as abandoned unless its answer begins.
+struct Unanswered<'a>(&'a Activity);
+
+impl Unanswered<'_> {
+    fn answered(self) {
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.abandoned.fetch_add(1, Ordering::Relaxed);
+        self.0.abandon.notify_one();
     }
 }
 
@@ -148,11 +208,12 @@ pub(crate) async fn serve(
     shared: &Arc<Shared>,
     door: &Arc<Door>,
     facts: &ConnectionFacts,
+    peer: IpAddr,
     stream: TlsStream,
     close: &mut CloseRequest,
 ) -> Ending {
-    let h2 = stream.ssl().selected_alpn_protocol() == Some(b"h2");
-    let caller = Arc::new(Caller::new(shared, door, facts));
+    let is_h2 = stream.ssl().selected_alpn_protocol() == Some(b"h2");
+    let caller = Arc::new(Caller::new(shared, door, facts, peer));
     let service = {
         let caller = Arc::clone(&caller);
         service_fn(move |request| {
@@ -162,14 +223,8 @@ pub(crate) async fn serve(
     };
     let limits = &shared.limits;
     let io = TokioIo::new(stream);
-    if h2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits.h2_streams)
-            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-            .keep_alive_interval(limits.h2_ping)
-            .keep_alive_timeout(limits.h2_ping)
-            .serve_connection(io, service);
+    if is_h2 {
+        let connection = http2_builder(limits).serve_connection(io, service);
         return drive(connection, shared, &caller.activity, close, |connection| {
             connection.graceful_shutdown()
         })
@@ -189,6 +244,21 @@ pub(crate) async fn serve(
         Some(tunnel) => dig(tunnel, shared, close).await,
         None => ending,
     }
+}
+
+/// HTTP/2 with every limit that it has.
+fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.h2_streams)
+        .max_pending_accept_reset_streams(limits.h2_pending_resets)
+        .max_local_error_reset_streams(limits.h2_error_resets)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(limits.h2_send_buffer)
+        .keep_alive_interval(limits.h2_ping)
+        .keep_alive_timeout(limits.h2_ping);
+    builder
 }
 
 /// Polls a connection to its end; asks it to end when the front stops or nobody uses it.
@@ -220,6 +290,9 @@ where
                     Err(error) => explain(&error),
                 });
             }
+            () = activity.flood(shared.limits.h2_abandoned) => {
+                return Ending::new(Code::Http2Flood, "requests were abandoned");
+            }
             () = activity.rest(shared.limits.h2_idle), if asked.is_none() => {
                 ask(connection.as_mut());
                 asked = Some(Ending::new(Code::Idle, "no request"));
@@ -229,7 +302,9 @@ where
 }
 
 fn explain(error: &hyper::Error) -> Ending {
-    let code = if error.is_parse_too_large() {
+    let code = if is_flood(error) {
+        Code::Http2Flood
+    } else if error.is_parse_too_large() {
         Code::HeaderTooLarge
     } else if error.is_parse() {
         Code::BadHttp
@@ -241,6 +316,15 @@ fn explain(error: &hyper::Error) -> Ending {
     let cause =
         std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
     Ending::new(code, format!("{error}{cause}"))
+}
+
+/// Whether HTTP/2 itself gave the client up for its resets or endless frames (RFC 9113 §10.5).
+fn is_flood(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<h2::Error>())
+        .is_some_and(|cause| {
+            cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+        })
 }
 
 /// Carries bytes both ways until either side ends.

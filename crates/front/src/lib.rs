@@ -26,9 +26,12 @@
 //!
 //! One connection's journey reads in this order: [`door`](DoorSpec) accepts, `turns` lets wait,
 //! `handshake` proves, `connections` remembers, `http` and `proxy` or `ingest` serve, `events` tell.
+//! A request's way back: `places` and `pool` lend a connection to the application, `upload` watches
+//! what goes there, `answer` what comes back.
 
 #![deny(unsafe_code)]
 
+mod answer;
 mod app_stream;
 mod codes;
 mod connections;
@@ -40,10 +43,13 @@ mod handshake;
 mod http;
 mod ingest;
 mod limits;
+mod places;
 mod pool;
 mod proxy;
 mod record;
+mod shares;
 mod stream;
+mod streams;
 mod timing;
 mod turns;
 mod upload;

@@ -11,7 +11,8 @@ pub struct Limits {
     /// Handshakes that one door works on at once; one more waits for its turn within `handshake`.
     pub handshakes_per_door: usize,
     /// One address may hold one in so many of a door's places for handshakes, and have so large a
-    /// part of its connections wait unproved (see `turns`).
+    /// part of its connections wait unproved (see `turns`); and hold so large a part of the places at
+    /// the application (see `places`).
     pub address_share: usize,
     /// `handshake_failed` events per second and door; the rest are only counted.
     pub failure_events_per_second: u32,
@@ -46,24 +47,57 @@ pub struct Limits {
     pub body_stall: Duration,
     /// So a body smaller than this has to arrive within one `body_stall`.
     pub body_progress: usize,
-    /// h2: streams that one connection may have open.
+    /// A client for which bytes of an answer wait and that takes less than `answer_progress` of
+    /// them within this time has stalled. With many large answers on a slow line each gets its turn
+    /// more rarely, so this is as long as `write_stall`.
+    pub answer_stall: Duration,
+    /// So what is left of an answer and smaller than this has to go within one `answer_stall`.
+    pub answer_progress: usize,
+    /// Bytes of an answer that are read from the application before the client takes them.
+    pub answer_ahead: usize,
+    /// Bytes that all answers together may have read ahead.
+    pub answer_memory: usize,
+
+    // HTTP/2. Whatever hyper and h2 leave open is set here, so that a new version of theirs changes
+    // no limit unseen.
+    /// Streams that one connection may have open (RFC 9113 §5.1.2).
     pub h2_streams: u32,
-    /// h2: a connection without a request for this long is told to go.
+    /// Streams that a client may reset before they were taken up: HEADERS and RST_STREAM that come
+    /// in one go.
+    pub h2_pending_resets: usize,
+    /// Streams that we may have to reset because of a client's errors.
+    pub h2_error_resets: usize,
+    /// Requests that a client may abandon before their answer begins, beyond those that it let be
+    /// answered. Browsers abandon some, but take more.
+    pub h2_abandoned: usize,
+    /// Bytes of one stream that wait inside HTTP/2 for the connection.
+    pub h2_send_buffer: usize,
+    /// A connection without a request for this long is told to go.
     pub h2_idle: Duration,
-    /// h2: how often a silent peer is asked for a sign of life, and how long it has for it.
+    /// How often a silent peer is asked for a sign of life, and how long it has for it.
     pub h2_ping: Duration,
 
     // Towards the application.
     /// Connections to the application, tunnels included.
     pub app_connections: usize,
+    /// One in so many of these is kept for doors that require a client certificate.
+    pub app_reserve: usize,
+    /// How many of these one connection of a client may use at once; and one address may use one in
+    /// `address_share` of those that its door may use.
+    pub app_per_connection: usize,
+    /// Bytes that are read from such a connection at once; also the largest head of an answer.
+    pub app_read: usize,
     /// Of these, how many may wait idle in the pool, and for how long.
     pub app_idle_connections: usize,
     /// An idle connection older than this is not used again.
     pub app_idle: Duration,
     /// How long a request waits for a connection to the application.
     pub app_wait: Duration,
-    /// How long the application may take to begin its answer to a request without a body.
+    /// How long the application may take to begin its answer once it has the whole request, or to
+    /// take more of a request's body that is there.
     pub app_answer: Duration,
+    /// How long the rest of an exchange may take that nobody waits for any more.
+    pub app_finish: Duration,
 
     // Towards Python.
     /// Events that wait to be drained (see `events` for what happens beyond).
@@ -95,15 +129,28 @@ impl Default for Limits {
             header_read: Duration::from_secs(60),
             body_stall: Duration::from_secs(30),
             body_progress: 1 << 10,
+            answer_stall: Duration::from_secs(60),
+            answer_progress: 1 << 10,
+            answer_ahead: 256 << 10,
+            answer_memory: 64 << 20,
+
             h2_streams: 128,
+            h2_pending_resets: 20,
+            h2_error_resets: 256,
+            h2_abandoned: 100,
+            h2_send_buffer: 64 << 10,
             h2_idle: Duration::from_secs(300),
             h2_ping: Duration::from_secs(20),
 
             app_connections: 1024,
+            app_reserve: 8,
+            app_per_connection: 32,
+            app_read: 64 << 10,
             app_idle_connections: 64,
             app_idle: Duration::from_secs(30),
             app_wait: Duration::from_secs(5),
             app_answer: Duration::from_secs(60),
+            app_finish: Duration::from_secs(1),
 
             events: 4096,
             codes_per_door: 128,

@@ -4,24 +4,23 @@
 //! taken off before ours are put on, so a request that carries the secret was made here, and the
 //! connection it names is the one it came on.
 //!
-//! Bodies are streamed both ways and never collected. The framing of a request is made anew: hyper
+//! Bodies are streamed both ways (see `upload` and `answer`). The framing of a request is made anew: hyper
 //! reads one message and writes one message, so no ambiguity of lengths travels on (RFC 9112
 //! §11.2).
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use serde::Serialize;
-use tokio::time::timeout;
 
+use crate::answer::{Answer, Memory};
 use crate::codes::Code;
 use crate::http::{Caller, Underway};
+use crate::limits::Limits;
 use crate::pool::{AppPool, Lease};
 use crate::upload::{Upload, UploadError};
 
@@ -51,49 +50,7 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct Proxy {
     pub(crate) pool: Arc<AppPool>,
     secret: HeaderValue,
-}
-
-/// The body of an answer.
-pub(crate) enum Answer {
-    /// As the application sends it. The lease and the mark of a request under way end with it.
-    App {
-        body: Incoming,
-        _lease: Lease,
-        _underway: Underway,
-    },
-    /// Our own words.
-    Front(Option<Bytes>),
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut *self {
-            Answer::App { body, .. } => Pin::new(body).poll_frame(context),
-            Answer::Front(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Answer::App { body, .. } => body.is_end_stream(),
-            Answer::Front(bytes) => bytes.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Answer::App { body, .. } => body.size_hint(),
-            Answer::Front(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-        }
-    }
+    memory: Memory,
 }
 
 /// Two connections that have left HTTP behind.
@@ -104,9 +61,13 @@ pub(crate) struct Tunnel {
 }
 
 impl Proxy {
-    pub(crate) fn new(pool: Arc<AppPool>, mut secret: HeaderValue) -> Self {
+    pub(crate) fn new(pool: Arc<AppPool>, mut secret: HeaderValue, limits: &Limits) -> Self {
         secret.set_sensitive(true);
-        Self { pool, secret }
+        Self {
+            pool,
+            secret,
+            memory: Memory::new(limits),
+        }
     }
 
     /// Answers one request.
@@ -126,7 +87,7 @@ impl Proxy {
         let body = Upload::new(body, &caller.door, &caller.shared.limits);
         match self.exchange(caller, Request::from_parts(head, body)).await {
             Ok((response, lease)) => {
-                take_answer(caller, underway, client, upgrade, response, lease)
+                self.take_answer(caller, underway, client, upgrade, response, lease)
             }
             // Counted where it happened.
             Err((Code::BodyStalled, detail)) => too_slow(version, &detail),
@@ -187,22 +148,18 @@ impl Proxy {
         mut request: Request<Upload>,
     ) -> Result<(Response<Incoming>, Lease), (Code, String)> {
         let limit = caller.shared.limits.app_answer;
-        let bodyless = request.body().is_end_stream();
-        let again = bodyless && request.method().is_idempotent();
+        let again = request.body().is_end_stream() && request.method().is_idempotent();
         for attempt in 1..=ATTEMPTS {
-            let mut lease = self.pool.lease(attempt > 1).await?;
+            let mut lease = self.pool.lease(&caller.guest, attempt > 1).await?;
             let copy = (again && lease.reused).then(|| copy_head(&request));
-            let answer = lease.sender().try_send_request(request);
-            let outcome = if bodyless {
-                match timeout(limit, answer).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        return Err((Code::AppTimeout, format!("no answer within {limit:?}")))
-                    }
+            // An upload lasts as long as it lasts; the clock runs while the application holds it up.
+            let turn = request.body().app_turn();
+            let outcome = tokio::select! {
+                biased;
+                outcome = lease.sender().try_send_request(request) => outcome,
+                () = turn.overdue(limit) => {
+                    return Err((Code::AppTimeout, format!("no answer within {limit:?}")));
                 }
-            } else {
-                // An upload lasts as long as it lasts.
-                answer.await
             };
             match outcome {
                 Ok(response) => return Ok((response, lease)),
@@ -216,6 +173,44 @@ impl Proxy {
             }
         }
         unreachable!("the last attempt returns")
+    }
+
+    fn take_answer(
+        &self,
+        caller: &Caller,
+        underway: Underway,
+        client: OnUpgrade,
+        upgrade: bool,
+        mut response: Response<Incoming>,
+        lease: Lease,
+    ) -> Response<Answer> {
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switching && !(upgrade && names_websocket(response.headers())) {
+            return caller.refuse(
+                Code::AppBadAnswer,
+                "it changed to a protocol that nobody asked for",
+            );
+        }
+        let app = switching.then(|| hyper::upgrade::on(&mut response));
+        let (head, body) = response.into_parts();
+        let mut answer = Response::new(());
+        *answer.status_mut() = head.status;
+        *answer.headers_mut() = head.headers;
+        strip_hop_by_hop(answer.headers_mut());
+        match app {
+            Some(app) => {
+                let headers = answer.headers_mut();
+                headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                caller.leave_http(Tunnel { client, app, lease });
+                answer.map(|()| Answer::Front(None))
+            }
+            None => {
+                let limits = &caller.shared.limits;
+                let give_up = caller.answer_stalled();
+                answer.map(|()| Answer::carry(body, lease, underway, &self.memory, limits, give_up))
+            }
+        }
     }
 }
 
@@ -238,43 +233,6 @@ fn judge(error: &hyper::Error) -> (Code, String) {
         Code::AppUnavailable
     };
     (code, error.to_string())
-}
-
-fn take_answer(
-    caller: &Caller,
-    underway: Underway,
-    client: OnUpgrade,
-    upgrade: bool,
-    mut response: Response<Incoming>,
-    lease: Lease,
-) -> Response<Answer> {
-    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if switching && !(upgrade && names_websocket(response.headers())) {
-        return caller.refuse(
-            Code::AppBadAnswer,
-            "it changed to a protocol that nobody asked for",
-        );
-    }
-    let app = switching.then(|| hyper::upgrade::on(&mut response));
-    let (head, body) = response.into_parts();
-    let mut answer = Response::new(());
-    *answer.status_mut() = head.status;
-    *answer.headers_mut() = head.headers;
-    strip_hop_by_hop(answer.headers_mut());
-    match app {
-        Some(app) => {
-            let headers = answer.headers_mut();
-            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-            caller.leave_http(Tunnel { client, app, lease });
-            answer.map(|()| Answer::Front(None))
-        }
-        None => answer.map(|()| Answer::App {
-            body,
-            _lease: lease,
-            _underway: underway,
-        }),
-    }
 }
 
 /// Only WebSocket is tunnelled. Any other upgrade is left out, as a recipient may (RFC 9110 §7.8):

@@ -6,32 +6,22 @@
 //! still find places. Who is beyond the share waits as everybody waits, but before the door's own
 //! queue, not in it. Waiting takes a connection's place, so an address has a share of those, too;
 //! beyond that one it is refused at once.
-//!
-//! A v6 address counts by its first 64 bits: a single host has all the rest to choose from (RFC
-//! 4291 §2.5.4). No address is exempt, loopback neither.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{timeout_at, Instant};
 
 use crate::limits::Limits;
+use crate::shares::{Presence, Shares};
 
 /// The places of one door.
 pub(crate) struct Turns {
     all: Semaphore,
     total: usize,
-    share: usize,
     unproved: usize,
-    /// Whoever is here; bounded by the connections that the door admits.
-    addresses: Mutex<HashMap<IpAddr, Address>>,
-}
-
-struct Address {
-    places: Arc<Semaphore>,
-    unproved: usize,
+    shares: Arc<Shares>,
 }
 
 /// A place, held while the handshake runs.
@@ -39,24 +29,18 @@ pub(crate) struct Turn<'a> {
     // Given back in this order.
     _place: SemaphorePermit<'a>,
     _share: OwnedSemaphorePermit,
-    _presence: Presence<'a>,
-}
-
-/// One connection of an address that is not proved yet.
-struct Presence<'a> {
-    turns: &'a Turns,
-    address: IpAddr,
+    _presence: Presence,
 }
 
 impl Turns {
     pub(crate) fn new(limits: &Limits) -> Self {
         let one_in = limits.address_share.max(1);
+        let unproved = (limits.connections_per_door / one_in).max(1);
         Self {
             all: Semaphore::new(limits.handshakes_per_door),
             total: limits.handshakes_per_door,
-            share: (limits.handshakes_per_door / one_in).max(1),
-            unproved: (limits.connections_per_door / one_in).max(1),
-            addresses: Mutex::default(),
+            unproved,
+            shares: Shares::new((limits.handshakes_per_door / one_in).max(1), unproved),
         }
     }
 
@@ -66,12 +50,12 @@ impl Turns {
         address: IpAddr,
         deadline: Instant,
     ) -> Result<Turn<'_>, String> {
-        let (presence, places) = self.enter(network(address)).ok_or_else(|| {
+        let (presence, places) = self.shares.enter(address).ok_or_else(|| {
             let unproved = self.unproved;
             format!("{unproved} connections of this address are not proved yet")
         })?;
         let Ok(Ok(share)) = timeout_at(deadline, places.acquire_owned()).await else {
-            let share = self.share;
+            let share = self.shares.share();
             return Err(format!("{share} handshakes of this address are under way"));
         };
         let Ok(Ok(place)) = timeout_at(deadline, self.all.acquire()).await else {
@@ -83,51 +67,6 @@ impl Turns {
             _presence: presence,
         })
     }
-
-    fn enter(&self, address: IpAddr) -> Option<(Presence<'_>, Arc<Semaphore>)> {
-        let mut addresses = self.addresses();
-        let entry = addresses.entry(address).or_insert_with(|| Address {
-            places: Arc::new(Semaphore::new(self.share)),
-            unproved: 0,
-        });
-        if entry.unproved >= self.unproved {
-            return None;
-        }
-        entry.unproved += 1;
-        let presence = Presence {
-            turns: self,
-            address,
-        };
-        Some((presence, Arc::clone(&entry.places)))
-    }
-
-    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Address>> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Presence<'_> {
-    fn drop(&mut self) {
-        let mut addresses = self.turns.addresses();
-        if let Some(entry) = addresses.get_mut(&self.address) {
-            entry.unproved -= 1;
-            if entry.unproved == 0 {
-                addresses.remove(&self.address);
-            }
-        }
-    }
-}
-
-/// Whom an address belongs to, as far as it shows.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -137,7 +76,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::Turns;
+    use super::{Turn, Turns};
     use crate::limits::Limits;
 
     fn turns() -> Turns {
@@ -163,12 +102,19 @@ mod tests {
         Instant::now() + Duration::from_secs(10)
     }
 
+    /// The two places of one address.
+    async fn share_of(turns: &Turns, address: IpAddr) -> (Turn<'_>, Turn<'_>) {
+        (
+            turns.take(address, late()).await.expect("a place"),
+            turns.take(address, late()).await.expect("a place"),
+        )
+    }
+
     #[tokio::test]
     async fn an_address_holds_its_share_and_others_find_the_rest() {
         let turns = turns();
         let crowd = ip("127.0.0.1");
-        let first = turns.take(crowd, late()).await.expect("a place");
-        let _second = turns.take(crowd, late()).await.expect("a place");
+        let (first, _second) = share_of(&turns, crowd).await;
         let refusal = turns.take(crowd, soon()).await.err().expect("no third");
         assert!(refusal.contains("2 handshakes of this address"));
 
@@ -190,10 +136,7 @@ mod tests {
     async fn those_that_wait_for_their_address_do_not_stand_in_the_doors_queue() {
         let turns = turns();
         let crowd = ip("192.0.2.1");
-        let _held = (
-            turns.take(crowd, late()).await.expect("a place"),
-            turns.take(crowd, late()).await.expect("a place"),
-        );
+        let _share = share_of(&turns, crowd).await;
         tokio::select! {
             biased;
             _ = turns.take(crowd, late()) => panic!("a third place"),
@@ -205,10 +148,7 @@ mod tests {
     async fn an_address_with_too_many_unproved_connections_is_refused_without_waiting() {
         let turns = turns();
         let crowd = ip("192.0.2.1");
-        let _held = (
-            turns.take(crowd, late()).await.expect("a place"),
-            turns.take(crowd, late()).await.expect("a place"),
-        );
+        let _share = share_of(&turns, crowd).await;
         tokio::select! {
             biased;
             _ = turns.take(crowd, late()) => panic!("a third place"),
@@ -233,6 +173,6 @@ mod tests {
     async fn an_address_that_has_gone_is_forgotten() {
         let turns = turns();
         drop(turns.take(ip("192.0.2.1"), late()).await);
-        assert!(turns.addresses().is_empty());
+        assert_eq!(turns.shares.known(), 0);
     }
 }

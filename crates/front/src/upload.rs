@@ -4,16 +4,19 @@
 //! while, so it has to move: `body_progress` bytes within each `body_stall` of waiting for the
 //! client, or the end. The clock runs only from the moment that we ask for bytes and find none; an
 //! application that is slow to take what came is not the client's fault.
+//!
+//! It is the application's, and [`AppTurn`] tells whoever waits for the answer: how long it has
+//! been the application's turn, to take what has come or to answer what is complete.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use tokio::time::{sleep, Instant, Sleep};
+use tokio::time::{sleep, sleep_until, Instant, Sleep};
 
 use crate::codes::Code;
 use crate::door::Door;
@@ -25,6 +28,33 @@ pub(crate) enum Upload {
     Client(Paced<Incoming>),
     /// Nothing.
     Empty,
+}
+
+/// Since when it is the application's turn in an exchange; not, while we wait for the client.
+pub(crate) struct AppTurn(Mutex<Option<Instant>>);
+
+impl AppTurn {
+    fn begin() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(Instant::now()))))
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Ends when it has been the application's turn for `limit` without a break.
+    pub(crate) async fn overdue(&self, limit: Duration) {
+        loop {
+            let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            // While it is the client's, the next turn of the application ends no sooner than this.
+            let due = since.unwrap_or(now) + limit;
+            if due <= now {
+                return;
+            }
+            sleep_until(due).await;
+        }
+    }
 }
 
 /// Why a body did not arrive whole.
@@ -68,8 +98,20 @@ impl Upload {
             progress: limits.body_progress,
             clock: None,
             arrived: 0,
+            turn: AppTurn::begin(),
             on_stall: Box::new(move || door.tally.count(Code::BodyStalled.code(), codes)),
         })
+    }
+
+    /// Whose turn it is, from now on.
+    pub(crate) fn app_turn(&self) -> Arc<AppTurn> {
+        match self {
+            Self::Client(paced) => {
+                paced.turn.set(Some(Instant::now()));
+                Arc::clone(&paced.turn)
+            }
+            Self::Empty => AppTurn::begin(),
+        }
     }
 }
 
@@ -111,6 +153,7 @@ pub(crate) struct Paced<B> {
     clock: Option<Pin<Box<Sleep>>>,
     /// Bytes since then.
     arrived: usize,
+    turn: Arc<AppTurn>,
     on_stall: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -125,8 +168,10 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Paced<B> {
                 _ => 0,
             };
             self.note(len);
+            self.turn.set(Some(Instant::now()));
             return Poll::Ready(frame.map(|frame| frame.map_err(UploadError::Broken)));
         }
+        self.turn.set(None);
         let limit = self.limit;
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep(limit)));
         if clock.as_mut().poll(context).is_pending() {
@@ -188,6 +233,7 @@ mod tests {
             progress,
             clock: None,
             arrived: 0,
+            turn: AppTurn::begin(),
             on_stall: Box::new(move || {
                 counted.fetch_add(1, Ordering::Relaxed);
             }),
@@ -265,5 +311,31 @@ mod tests {
             assert!(matches!(ask(&mut paced).await, Ok(Some(10))));
         }
         assert_eq!(stalls.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_applications_clock_runs_only_while_it_holds_the_exchange_up() {
+        let (sender, mut paced, _) = paced(1);
+        let turn = Arc::clone(&paced.turn);
+        let is_overdue = || async {
+            tokio::select! {
+                biased;
+                () = turn.overdue(LIMIT) => true,
+                () = std::future::ready(()) => false,
+            }
+        };
+        for _ in 0..3 {
+            // We wait for the client: nobody hurries the application.
+            assert!(matches!(ask(&mut paced).await, Ok(None)));
+            pass(LIMIT * 2 / 3).await;
+            assert!(!is_overdue().await);
+            sender.send(Bytes::from_static(&[0])).expect("taken");
+            assert!(matches!(ask(&mut paced).await, Ok(Some(1))));
+            pass(LIMIT * 2 / 3).await;
+            assert!(!is_overdue().await);
+        }
+        // It has the last byte, and asks for no more.
+        pass(LIMIT / 3 + Duration::from_millis(1)).await;
+        assert!(is_overdue().await);
     }
 }

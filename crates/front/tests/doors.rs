@@ -7,16 +7,14 @@ use std::net::TcpListener;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use kit::app::{large, App};
+use kit::app::large;
 use kit::client::{get, read_answer, Caller};
-use kit::{spec, wait_until, Ca, Folder, Front, SECRET};
+use kit::{spec, wait_until, Ca, Front, SECRET};
 use sealcast_front::{DoorSpec, FrontConfig, FrontHandle, Limits};
 
 #[test]
 fn a_swap_keeps_running_connections_and_new_handshakes_see_the_new_certificate() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     let caller = Caller::new(&front.ca);
     let serial = |client: &kit::client::Tls| {
@@ -55,9 +53,7 @@ fn a_swap_keeps_running_connections_and_new_handshakes_see_the_new_certificate()
 
 #[test]
 fn after_a_change_of_the_client_authority_only_the_new_one_counts() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.door(spec("secure", "https", "required"));
     let old = Caller::new(&front.ca).presenting(front.ca.client("admin"));
     let mut running = old.call(address);
@@ -79,9 +75,7 @@ fn after_a_change_of_the_client_authority_only_the_new_one_counts() {
 
 #[test]
 fn two_hundred_connections_at_once_are_served() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     let caller = Arc::new(Caller::new(&front.ca));
     let all_open = Arc::new(Barrier::new(200));
@@ -109,14 +103,12 @@ fn two_hundred_connections_at_once_are_served() {
 
 #[test]
 fn a_door_admits_no_more_connections_than_its_limit() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         connections_per_door: 3,
         address_share: 1,
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let address = front.https();
     let caller = Caller::new(&front.ca);
     let mut inside: Vec<_> = (0..3).map(|_| caller.call(address)).collect();
@@ -133,15 +125,13 @@ fn a_door_admits_no_more_connections_than_its_limit() {
 
 #[test]
 fn silent_peers_do_not_take_every_place_in_the_handshake_for_ever() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         handshakes_per_door: 2,
         address_share: 1,
         handshake: Duration::from_secs(1),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let address = front.https();
     let silent: Vec<_> = (0..2)
         .map(|_| std::net::TcpStream::connect(address).expect("the door listens"))
@@ -160,14 +150,12 @@ fn silent_peers_do_not_take_every_place_in_the_handshake_for_ever() {
 
 #[test]
 fn an_idle_connection_is_closed_over_both_versions_of_http() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         header_read: Duration::from_millis(300),
         h2_idle: Duration::from_millis(300),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let address = front.https();
     let mut slow = Caller::new(&front.ca).call(address);
     slow.write_all(b"GET / HTTP/1.1\r\nHost: loc")
@@ -197,8 +185,7 @@ fn an_idle_connection_is_closed_over_both_versions_of_http() {
 
 #[test]
 fn a_door_that_cannot_be_opened_says_why_and_leaves_nothing_behind() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let open = |spec: DoorSpec, roots: Option<&[u8]>| {
         front
             .open_door(spec, &front.server.chain, &front.server.key, roots)
@@ -270,9 +257,7 @@ fn a_front_without_a_proper_secret_does_not_start() {
 
 #[test]
 fn one_door_listens_on_both_families() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut both = spec("public", "https", "none");
     both.bind = vec!["127.0.0.1:0".into(), "[::1]:0".into()];
     let addresses = front
@@ -288,13 +273,11 @@ fn one_door_listens_on_both_families() {
 
 #[test]
 fn stopping_lets_a_running_request_finish_and_frees_the_ports() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         stop: Duration::from_secs(10),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let address = front.https();
     let ingest = front.ingest();
     let encoder = Caller::new(&front.ca)

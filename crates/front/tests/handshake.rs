@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kit::client::{Caller, Tls};
-use kit::{wait_until, Folder, Front};
+use kit::{wait_until, Front};
 use sealcast_front::Limits;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -62,8 +62,7 @@ fn say_hello(caller: &Caller, socket: TcpStream) -> Tls {
 
 #[test]
 fn a_client_that_waits_before_its_hello_shows_in_the_handshakes_time() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.ingest();
     let before = unix_ms();
     let socket = TcpStream::connect(address).expect("the door listens");
@@ -90,12 +89,11 @@ fn a_client_that_waits_before_its_hello_shows_in_the_handshakes_time() {
 
 #[test]
 fn a_client_that_had_to_wait_for_its_turn_shows_in_the_queues_time() {
-    let folder = Folder::new();
     let limits = Limits {
         handshakes_per_door: 1,
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::alone(limits);
     let address = front.ingest();
     let silent = TcpStream::connect(address).expect("the door listens");
     wait_until("it to take the only place", || handshaking(&front) == 1);
@@ -112,8 +110,7 @@ fn a_client_that_had_to_wait_for_its_turn_shows_in_the_queues_time() {
 
 #[test]
 fn a_failed_handshake_says_how_long_it_took() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.ingest();
     let mut socket = TcpStream::connect(address).expect("the door listens");
     wait_until("the handshake to begin", || handshaking(&front) == 1);
@@ -128,13 +125,12 @@ fn a_failed_handshake_says_how_long_it_took() {
 
 #[test]
 fn one_address_holds_a_quarter_of_the_places_and_another_one_still_gets_in() {
-    let folder = Folder::new();
     let limits = Limits {
         handshakes_per_door: 8,
         handshake: Duration::from_secs(4),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::alone(limits);
     let address = front.ingest();
     let silent: Vec<_> = (0..8).map(|_| connect_from("127.0.0.1", address)).collect();
     wait_until("all to be accepted", || open(&front) == 8);
@@ -158,7 +154,6 @@ fn one_address_holds_a_quarter_of_the_places_and_another_one_still_gets_in() {
 
 #[test]
 fn an_address_that_takes_a_quarter_of_the_connections_unproved_is_refused_at_once() {
-    let folder = Folder::new();
     let limits = Limits {
         connections_per_door: 16,
         handshakes_per_door: 8,
@@ -166,7 +161,7 @@ fn an_address_that_takes_a_quarter_of_the_connections_unproved_is_refused_at_onc
         handshake: Duration::from_secs(600),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::alone(limits);
     let address = front.ingest();
     let _held: Vec<_> = (0..4).map(|_| connect_from("127.0.0.1", address)).collect();
     wait_until("all to be accepted", || open(&front) == 4);

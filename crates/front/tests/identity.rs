@@ -5,17 +5,14 @@ mod kit;
 use std::io::{Read, Write};
 
 use boring::ssl::SslVersion;
-use kit::app::App;
 use kit::ca::Usage;
 use kit::client::{get, Caller};
-use kit::{spec, Ca, Folder, Front};
+use kit::{spec, Ca, Front};
 use sealcast_front::Limits;
 
 #[test]
 fn a_proved_client_is_announced_with_its_names_and_its_requests_carry_its_connection() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.door(spec("secure", "https", "required"));
     for version in [SslVersion::TLS1_3, SslVersion::TLS1_2] {
         let caller = Caller::new(&front.ca)
@@ -41,8 +38,7 @@ fn a_proved_client_is_announced_with_its_names_and_its_requests_carry_its_connec
 
 #[test]
 fn without_a_fitting_certificate_nobody_gets_in_and_each_reason_has_its_code() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let stranger = Ca::new("some other authority");
     for (name, kind) in [("secure", "https"), ("ingest-ts", "tls_ingest")] {
         let address = front.door(spec(name, kind, "required"));
@@ -83,8 +79,7 @@ fn without_a_fitting_certificate_nobody_gets_in_and_each_reason_has_its_code() {
 
 #[test]
 fn a_refused_client_learns_the_reason_from_the_alert() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.door(spec("secure", "https", "required"));
     let mut client = Caller::new(&front.ca)
         .only(SslVersion::TLS1_3)
@@ -103,8 +98,7 @@ fn a_refused_client_learns_the_reason_from_the_alert() {
 
 #[test]
 fn a_peer_that_rejects_our_certificate_is_understood() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.https();
     let stranger = Ca::new("some other authority");
     for version in [SslVersion::TLS1_3, SslVersion::TLS1_2] {
@@ -123,8 +117,7 @@ fn a_peer_that_rejects_our_certificate_is_understood() {
 
 #[test]
 fn versions_outside_the_doors_policy_are_refused() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let lax = front.https();
     let mut strict = spec("strict", "https", "none");
     strict.min_version = "1.3".to_owned();

@@ -6,9 +6,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use kit::app::App;
 use kit::client::{get, Caller};
-use kit::{spec, wait_until, Folder, Front};
+use kit::{spec, wait_until, Front};
 use sealcast_front::{Event, Limits};
 
 fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
@@ -26,8 +25,7 @@ fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn plain_http_gets_one_line_that_says_so() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.https();
     for request in [
         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -51,8 +49,7 @@ fn plain_http_gets_one_line_that_says_so() {
 
 #[test]
 fn other_protocols_are_recognised_and_get_no_answer() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.door(spec("ingest-ts", "tls_ingest", "required"));
     let mut rtmp = vec![3];
     rtmp.resize(1537, 0);
@@ -71,13 +68,11 @@ fn other_protocols_are_recognised_and_get_no_answer() {
 
 #[test]
 fn a_peer_that_says_nothing_or_half_a_hello_is_given_up() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         handshake: Duration::from_secs(1),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let address = front.https();
     for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
         let begun = Instant::now();
@@ -100,8 +95,7 @@ fn a_peer_that_says_nothing_or_half_a_hello_is_given_up() {
 
 #[test]
 fn a_peer_that_leaves_in_the_handshake_is_named() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.https();
     drop(TcpStream::connect(address).expect("the door listens"));
     assert_eq!(front.failed().0, "TLS.PEER_CLOSED");
@@ -109,8 +103,7 @@ fn a_peer_that_leaves_in_the_handshake_is_named() {
 
 #[test]
 fn a_flood_of_failures_is_counted_in_full_and_told_in_part() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.https();
     let begun = Instant::now();
     for _ in 0..200 {

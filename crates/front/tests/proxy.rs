@@ -5,12 +5,12 @@ mod kit;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::Request;
-use kit::app::{large, raw, read_request, reply, App};
+use kit::app::{large, read_request, reply, App};
 use kit::client::{exchange, exchange_h2, get, read_answer, read_head, Caller};
 use kit::{spec, wait_until, Folder, Front, SECRET};
 use sealcast_front::Limits;
@@ -30,9 +30,7 @@ fn echoed<'a>(echo: &'a Value, name: &str) -> Vec<&'a str> {
 
 #[test]
 fn a_request_over_http_1_reaches_the_application_and_its_answer_comes_back() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
 
     let answer = exchange(
@@ -74,9 +72,7 @@ fn a_request_over_http_1_reaches_the_application_and_its_answer_comes_back() {
 
 #[test]
 fn requests_over_http_2_share_a_connection_and_arrive_whole() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -117,9 +113,7 @@ fn requests_over_http_2_share_a_connection_and_arrive_whole() {
 
 #[test]
 fn what_a_client_claims_about_itself_does_not_pass() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     let forged = "x-sealcast-connection: 77\r\nX-SealCast-Secret: 00\r\nx-sealcast-admin: yes\r\n\
                   x_sealcast_connection: 78\r\nX-Forwarded-For: 192.0.2.9\r\n\
@@ -158,9 +152,7 @@ fn what_a_client_claims_about_itself_does_not_pass() {
 
 #[test]
 fn a_door_with_hsts_says_so_on_every_answer_and_a_door_without_never() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut strict = spec("strict", "https", "none");
     strict.hsts = true;
     let strict = front.door(strict);
@@ -183,9 +175,7 @@ fn a_door_with_hsts_says_so_on_every_answer_and_a_door_without_never() {
 
 #[test]
 fn headers_of_one_hop_do_not_pass_back() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     let answer = get(&mut client, "/hop");
     assert_eq!(answer.body, b"hop");
@@ -194,10 +184,9 @@ fn headers_of_one_hop_do_not_pass_back() {
 
 #[test]
 fn an_answer_is_streamed_while_the_application_still_makes_it() {
-    let folder = Folder::new();
     let (go_on, wait) = std::sync::mpsc::channel();
     let wait = std::sync::Mutex::new(wait);
-    raw(&folder.socket(), move |_, mut stream| {
+    let front = Front::with_raw_app(Limits::default(), move |_, mut stream| {
         read_request(&mut stream).expect("a request");
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
@@ -208,7 +197,6 @@ fn an_answer_is_streamed_while_the_application_still_makes_it() {
             .write_all(b"6\r\nsecond\r\n0\r\n\r\n")
             .expect("the rest is taken");
     });
-    let front = Front::start(&folder.socket(), Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     client
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -225,10 +213,9 @@ fn an_answer_is_streamed_while_the_application_still_makes_it() {
 
 #[test]
 fn an_upload_is_streamed_while_the_client_still_sends_it() {
-    let folder = Folder::new();
     let (sender, receiver) = std::sync::mpsc::channel();
     let sender = std::sync::Mutex::new(sender);
-    raw(&folder.socket(), move |_, mut stream| {
+    let front = Front::with_raw_app(Limits::default(), move |_, mut stream| {
         let head = read_request(&mut stream).expect("a request");
         assert!(
             head.to_ascii_lowercase()
@@ -247,7 +234,6 @@ fn an_upload_is_streamed_while_the_client_still_sends_it() {
         }
         reply(&mut stream, "done");
     });
-    let front = Front::start(&folder.socket(), Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     client
         .write_all(
@@ -264,9 +250,7 @@ fn an_upload_is_streamed_while_the_client_still_sends_it() {
 
 #[test]
 fn an_answer_that_comes_before_the_end_of_the_upload_arrives() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     client
         .write_all(b"POST /refuse HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n")
@@ -314,19 +298,14 @@ fn without_an_application_a_request_gets_a_problem_document_and_later_ones_recov
 
 #[test]
 fn an_application_that_does_not_answer_is_given_up() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         app_answer: Duration::from_secs(1),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let mut client = Caller::new(&front.ca).call(front.https());
     let answer = get(&mut client, "/hang");
-    assert_eq!(
-        (answer.status, answer.json()["code"].as_str()),
-        (504, Some("FRONT.APP_TIMEOUT"))
-    );
+    assert_eq!(answer.problem(), "504 FRONT.APP_TIMEOUT");
     assert_eq!(get(&mut client, "/echo").status, 200);
     wait_until("the given-up connection to close", || {
         front.counters().app_connections == 1
@@ -335,14 +314,12 @@ fn an_application_that_does_not_answer_is_given_up() {
 
 #[test]
 fn when_every_connection_to_the_application_is_in_use_a_request_is_told_so() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         app_connections: 1,
         app_wait: Duration::from_millis(200),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let address = front.https();
     let caller = Caller::new(&front.ca);
     let mut hanging = caller.call(address);
@@ -354,10 +331,7 @@ fn when_every_connection_to_the_application_is_in_use_a_request_is_told_so() {
     });
     let mut client = caller.call(address);
     let answer = get(&mut client, "/echo");
-    assert_eq!(
-        (answer.status, answer.json()["code"].as_str()),
-        (503, Some("FRONT.APP_BUSY"))
-    );
+    assert_eq!(answer.problem(), "503 FRONT.APP_BUSY");
     // A client that goes away takes its request with it.
     drop(hanging);
     wait_until("the place to become free", || {
@@ -367,9 +341,7 @@ fn when_every_connection_to_the_application_is_in_use_a_request_is_told_so() {
 
 #[test]
 fn a_connection_that_the_node_closes_takes_its_requests_with_it() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     let hanging = || front.counters().app_connections;
     let mut client = Caller::new(&front.ca).call(address);
@@ -401,13 +373,11 @@ fn a_connection_that_the_node_closes_takes_its_requests_with_it() {
 
 #[test]
 fn a_client_that_takes_no_bytes_is_given_up() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
     let limits = Limits {
         write_stall: Duration::from_millis(300),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::with_app(limits);
     let mut client = Caller::new(&front.ca).call(front.https());
     // More than the buffers of two sockets hold.
     for _ in 0..8 {
@@ -423,9 +393,7 @@ fn a_client_that_takes_no_bytes_is_given_up() {
 
 #[test]
 fn a_head_request_gets_the_head_alone() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     client
         .write_all(b"HEAD /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -437,29 +405,23 @@ fn a_head_request_gets_the_head_alone() {
 
 #[test]
 fn a_body_that_is_malformed_is_the_clients_fault() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     let answer = exchange(
         &mut client,
         "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked",
         b"3\r\nabc\r\nnot a size\r\n",
     );
-    assert_eq!(
-        (answer.status, answer.json()["code"].as_str()),
-        (400, Some("FRONT.BAD_REQUEST"))
-    );
+    assert_eq!(answer.problem(), "400 FRONT.BAD_REQUEST");
     assert_eq!(front.counted("public", "FRONT.APP_UNAVAILABLE"), 0);
 }
 
 #[test]
 fn a_stale_pooled_connection_costs_an_idempotent_request_nothing() {
-    let folder = Folder::new();
     let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);
     // The first connection answers once, and closes when it has read a second request.
-    raw(&folder.socket(), move |number, mut stream| {
+    let front = Front::with_raw_app(Limits::default(), move |number, mut stream| {
         let mut answered = 0;
         while read_request(&mut stream).is_some() {
             count.fetch_add(1, Ordering::SeqCst);
@@ -470,7 +432,6 @@ fn a_stale_pooled_connection_costs_an_idempotent_request_nothing() {
             reply(&mut stream, &format!("connection {number}"));
         }
     });
-    let front = Front::start(&folder.socket(), Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     assert_eq!(get(&mut client, "/").body, b"connection 0");
     assert_eq!(get(&mut client, "/").body, b"connection 1");
@@ -480,10 +441,9 @@ fn a_stale_pooled_connection_costs_an_idempotent_request_nothing() {
 
 #[test]
 fn a_post_that_may_have_been_read_is_not_sent_twice() {
-    let folder = Folder::new();
     let posts = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&posts);
-    raw(&folder.socket(), move |number, mut stream| {
+    let front = Front::with_raw_app(Limits::default(), move |number, mut stream| {
         while let Some(head) = read_request(&mut stream) {
             if head.starts_with("POST") {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -494,7 +454,6 @@ fn a_post_that_may_have_been_read_is_not_sent_twice() {
             reply(&mut stream, "ok");
         }
     });
-    let front = Front::start(&folder.socket(), Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     assert_eq!(get(&mut client, "/").status, 200);
     let answer = exchange(
@@ -508,9 +467,7 @@ fn a_post_that_may_have_been_read_is_not_sent_twice() {
 
 #[test]
 fn a_head_that_is_too_large_or_no_http_is_refused_and_counted() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     let caller = Caller::new(&front.ca);
 
@@ -533,9 +490,7 @@ fn a_head_that_is_too_large_or_no_http_is_refused_and_counted() {
 
 #[test]
 fn a_request_without_a_host_or_with_a_forbidden_method_is_refused() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::with_app(Limits::default());
     let address = front.https();
     for head in [
         "GET /echo HTTP/1.1",
@@ -545,21 +500,16 @@ fn a_request_without_a_host_or_with_a_forbidden_method_is_refused() {
     ] {
         let mut client = Caller::new(&front.ca).call(address);
         let answer = exchange(&mut client, head, b"");
-        assert_eq!(
-            (answer.status, answer.json()["code"].as_str()),
-            (400, Some("FRONT.BAD_REQUEST")),
-            "{head}"
-        );
+        assert_eq!(answer.problem(), "400 FRONT.BAD_REQUEST", "{head}");
     }
     assert_eq!(front.counted("public", "FRONT.BAD_REQUEST"), 4);
 }
 
 #[test]
 fn a_message_with_two_lengths_is_not_forwarded_with_both() {
-    let folder = Folder::new();
     let heads = Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = Arc::clone(&heads);
-    raw(&folder.socket(), move |_, mut stream| {
+    let front = Front::with_raw_app(Limits::default(), move |_, mut stream| {
         while let Some(head) = read_request(&mut stream) {
             seen.lock()
                 .expect("one thread at a time")
@@ -570,7 +520,6 @@ fn a_message_with_two_lengths_is_not_forwarded_with_both() {
             reply(&mut stream, "ok");
         }
     });
-    let front = Front::start(&folder.socket(), Limits::default());
     let mut client = Caller::new(&front.ca).call(front.https());
     client
         .write_all(
@@ -586,150 +535,4 @@ fn a_message_with_two_lengths_is_not_forwarded_with_both() {
             "{head}"
         );
     }
-}
-
-fn with_stall(limit: Duration) -> Limits {
-    Limits {
-        body_stall: limit,
-        ..Limits::default()
-    }
-}
-
-#[test]
-fn an_upload_that_stalls_gets_a_problem_document_and_the_end_of_its_connection() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let limit = Duration::from_millis(300);
-    let front = Front::start(&folder.socket(), with_stall(limit));
-    let mut client = Caller::new(&front.ca).call(front.https());
-    let begun = Instant::now();
-    let answer = exchange(
-        &mut client,
-        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100",
-        b"the rest never comes",
-    );
-    assert!(begun.elapsed() >= limit);
-    let problem = answer.json();
-    assert_eq!(
-        (answer.status, answer.header("content-type")),
-        (408, Some("application/problem+json"))
-    );
-    assert_eq!(problem["code"], "FRONT.BODY_STALLED");
-    assert_eq!(problem["status"], 408);
-    assert_eq!(answer.header("connection"), Some("close"));
-    assert_eq!(client.read(&mut [0; 16]).expect("a clean end"), 0);
-    assert_eq!(front.counted("public", "FRONT.BODY_STALLED"), 1);
-    assert_eq!(front.counted("public", "FRONT.BAD_REQUEST"), 0);
-    // Its place at the application is free again.
-    wait_until("the connection to the application to end", || {
-        front.counters().app_connections == 0
-    });
-}
-
-#[test]
-fn a_stalled_upload_over_http_2_leaves_the_other_requests_of_its_connection_alone() {
-    let folder = Folder::new();
-    let _app = App::start(&folder.socket());
-    let front = Front::start(&folder.socket(), with_stall(Duration::from_millis(300)));
-    let address = front.https();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let caller = Caller::new(&front.ca).alpn(b"\x02h2");
-        let mut sender = caller.call_h2_with::<SilentBody>(address).await;
-        let stalled = hyper::Request::post("https://localhost/echo")
-            .body(SilentBody { silent: true })
-            .expect("a request");
-        let answer = sender.send_request(stalled).await.expect("an answer");
-        assert_eq!(answer.status(), 408);
-        assert!(!answer.headers().contains_key("connection"));
-        let body = answer.into_body().collect().await.expect("the document");
-        let problem: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
-        assert_eq!(problem["code"], "FRONT.BODY_STALLED");
-
-        let next = hyper::Request::get("https://localhost/echo")
-            .body(SilentBody { silent: false })
-            .expect("a request");
-        let answer = sender.send_request(next).await.expect("an answer");
-        assert_eq!(answer.status(), 200);
-    });
-    assert_eq!(front.counted("public", "FRONT.BODY_STALLED"), 1);
-}
-
-/// A body of which nothing ever comes, or that is empty.
-struct SilentBody {
-    silent: bool,
-}
-
-impl hyper::body::Body for SilentBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
-        if self.silent {
-            std::task::Poll::Pending
-        } else {
-            std::task::Poll::Ready(None)
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        !self.silent
-    }
-}
-
-#[test]
-fn a_stall_after_the_answer_has_begun_is_counted_too() {
-    let folder = Folder::new();
-    let (go_on, wait_for_it) = std::sync::mpsc::channel::<()>();
-    let wait_for_it = std::sync::Mutex::new(wait_for_it);
-    raw(&folder.socket(), move |_, mut stream| {
-        read_request(&mut stream).expect("a request");
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
-        // Until the test is over.
-        let _ = wait_for_it.lock().expect("one thread at a time").recv();
-    });
-    let front = Front::start(&folder.socket(), with_stall(Duration::from_millis(300)));
-    let mut client = Caller::new(&front.ca).call(front.https());
-    client
-        .write_all(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nab")
-        .expect("the request is taken");
-    assert!(read_head(&mut client).starts_with("HTTP/1.1 200"));
-    wait_until("the stall to be counted", || {
-        front.counted("public", "FRONT.BODY_STALLED") == 1
-    });
-    wait_until("both connections to end", || {
-        let counters = front.counters();
-        (counters.app_connections, counters.doors["public"].open) == (0, 0)
-    });
-    drop(go_on);
-}
-
-#[test]
-fn an_application_that_takes_its_time_with_an_upload_is_not_the_clients_stall() {
-    let folder = Folder::new();
-    // Far above TCP's own timers (retransmission, delayed acknowledgement: 200 ms), which the
-    // client's bytes may well wait for.
-    let limit = Duration::from_secs(1);
-    raw(&folder.socket(), move |_, mut stream| {
-        read_request(&mut stream).expect("a request");
-        // The whole body is on its way; nobody takes it for longer than the limit.
-        std::thread::sleep(limit * 5 / 2);
-        let mut body = vec![0; 8 << 20];
-        if stream.read_exact(&mut body).is_err() {
-            return;
-        }
-        reply(&mut stream, "done");
-    });
-    let front = Front::start(&folder.socket(), with_stall(limit));
-    let mut client = Caller::new(&front.ca).call(front.https());
-    let answer = exchange(
-        &mut client,
-        "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608",
-        &vec![0; 8 << 20],
-    );
-    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"done"[..]));
-    assert_eq!(front.counted("public", "FRONT.BODY_STALLED"), 0);
 }

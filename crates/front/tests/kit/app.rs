@@ -63,6 +63,11 @@ pub fn large() -> Vec<u8> {
     (0..2 << 20).flat_map(u32::to_be_bytes).collect()
 }
 
+/// The first 200 kB of it.
+pub fn small() -> Vec<u8> {
+    (0..50_000).flat_map(u32::to_be_bytes).collect()
+}
+
 fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed()
 }
@@ -104,6 +109,7 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, Infall
             .body(full("hop"))
             .expect("an answer"),
         "/large" => Response::new(full(large())),
+        "/small" => Response::new(full(small())),
         // One chunk at once, the next when half a second has passed.
         "/stream" => {
             let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
@@ -120,6 +126,11 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, Infall
             .body(full("no"))
             .expect("an answer"),
         "/hang" => std::future::pending().await,
+        // Takes the whole body, and never answers.
+        "/swallow" => {
+            let _ = request.into_body().collect().await;
+            std::future::pending().await
+        }
         "/ws" => {
             let upgrade = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {

@@ -123,6 +123,19 @@ impl Caller {
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
+        let builder = http2::Builder::new(TokioExecutor::new());
+        self.call_h2_as(address, &builder).await
+    }
+
+    /// The same, by a client that is set up in its own way.
+    pub async fn call_h2_as<B>(
+        &self,
+        address: SocketAddr,
+        builder: &http2::Builder<TokioExecutor>,
+    ) -> http2::SendRequest<B>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let socket = tokio::net::TcpStream::connect(address)
             .await
             .expect("the door listens");
@@ -130,7 +143,7 @@ impl Caller {
             .expect("there is memory");
         stream.handshake().await.expect("the handshake succeeds");
         assert_eq!(stream.ssl().selected_alpn_protocol(), Some(&b"h2"[..]));
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        let (sender, connection) = builder
             .handshake(TokioIo::new(stream))
             .await
             .expect("HTTP/2 starts");
@@ -153,6 +166,16 @@ impl Answer {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
         })
+    }
+
+    /// Status and code of a problem document, as in `503 FRONT.APP_BUSY`.
+    pub fn problem(&self) -> String {
+        let document = self.json();
+        format!(
+            "{} {}",
+            self.status,
+            document["code"].as_str().expect("a code")
+        )
     }
 
     pub fn json(&self) -> serde_json::Value {

@@ -6,15 +6,18 @@
 pub mod app;
 pub mod ca;
 pub mod client;
+pub mod frames;
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealcast_front::{DoorSpec, Event, FrontConfig, FrontHandle, Limits};
 
+use app::App;
 pub use ca::{Ca, Pair};
 
 pub const SECRET: &str = "00112233445566778899aabbccddeeff";
@@ -42,9 +45,12 @@ impl Drop for Folder {
     }
 }
 
-/// A front with one certificate for `localhost`.
+/// A front with one certificate for `localhost`, and what is behind it.
 pub struct Front {
+    // Ends before what is behind it.
     handle: FrontHandle,
+    _app: Option<App>,
+    _folder: Option<Folder>,
     pub ca: Ca,
     pub server: Pair,
     pub events: std::cell::RefCell<Vec<Event>>,
@@ -59,6 +65,40 @@ impl Deref for Front {
 }
 
 impl Front {
+    /// In front of an application that answers as its paths say.
+    pub fn with_app(limits: Limits) -> Self {
+        let folder = Folder::new();
+        let app = App::start(&folder.socket());
+        Self {
+            _app: Some(app),
+            ..Self::over(folder, limits)
+        }
+    }
+
+    /// In front of an application that handles each connection with `serve`.
+    pub fn with_raw_app(
+        limits: Limits,
+        serve: impl Fn(usize, UnixStream) + Send + Sync + 'static,
+    ) -> Self {
+        let folder = Folder::new();
+        app::raw(&folder.socket(), serve);
+        Self::over(folder, limits)
+    }
+
+    /// In front of nothing.
+    pub fn alone(limits: Limits) -> Self {
+        Self::over(Folder::new(), limits)
+    }
+
+    fn over(folder: Folder, limits: Limits) -> Self {
+        let front = Self::start(&folder.socket(), limits);
+        Self {
+            _folder: Some(folder),
+            ..front
+        }
+    }
+
+    /// In front of whatever listens at a socket of the test's own.
     pub fn start(app: &Path, limits: Limits) -> Self {
         let config = FrontConfig {
             app_socket: app.to_owned(),
@@ -69,6 +109,8 @@ impl Front {
         let server = ca.server("localhost");
         Self {
             handle: FrontHandle::start_with_limits(config, limits).expect("a front starts"),
+            _app: None,
+            _folder: None,
             ca,
             server,
             events: Default::default(),
@@ -85,6 +127,11 @@ impl Front {
 
     pub fn https(&self) -> SocketAddr {
         self.door(spec("public", "https", "none"))
+    }
+
+    /// An HTTPS door that requires a client certificate.
+    pub fn secure(&self) -> SocketAddr {
+        self.door(spec("secure", "https", "required"))
     }
 
     pub fn ingest(&self) -> SocketAddr {
