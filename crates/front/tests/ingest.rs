@@ -3,12 +3,14 @@
 mod kit;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{channel, Sender};
 use std::time::Duration;
 
 use kit::client::{Caller, Tls};
-use kit::{wait_until, Folder, Front};
+use kit::{wait_until, Front};
 use sealcast_front::Limits;
 
 fn publish(front: &Front, address: std::net::SocketAddr) -> (Tls, u64) {
@@ -32,6 +34,49 @@ fn numbered(from: u64, count: u64) -> Vec<u8> {
     (from..from + count).flat_map(u64::to_be_bytes).collect()
 }
 
+/// Whether a read waits for bytes: the flag of the open descriptor, as the kernel tells it.
+fn blocks(reader: &UnixStream) -> bool {
+    let path = format!("/proc/self/fdinfo/{}", reader.as_raw_fd());
+    let text = std::fs::read_to_string(path).expect("the kernel tells about a descriptor");
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok());
+    flags.expect("an octal number") & libc::O_NONBLOCK == 0
+}
+
+/// How long the kernel takes none of the bytes of a peer that is slowed down.
+const SLOWED: Duration = Duration::from_millis(500);
+
+/// Writes on and on, and tells once how far it came when the door took no more.
+fn write_slowed(
+    mut client: Tls,
+    chunks: impl Iterator<Item = Vec<u8>>,
+    slowed: &Sender<u64>,
+) -> Tls {
+    let timeout = |time| {
+        let socket = client.get_ref().try_clone().expect("a second descriptor");
+        socket.set_write_timeout(time).expect("a time limit");
+    };
+    timeout(Some(SLOWED));
+    let mut written = 0;
+    for chunk in chunks {
+        let mut rest = &chunk[..];
+        while !rest.is_empty() {
+            match client.write(rest) {
+                Ok(len) => {
+                    written += len as u64;
+                    rest = &rest[len..];
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // The test may have heard it before.
+                    let _ = slowed.send(written);
+                }
+                Err(_) => return client,
+            }
+        }
+    }
+    client
+}
+
 fn resident_bytes() -> usize {
     let mut text = String::new();
     File::open("/proc/self/statm")
@@ -46,8 +91,7 @@ fn resident_bytes() -> usize {
 
 #[test]
 fn bytes_arrive_in_order_and_the_end_is_told() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let (mut client, id) = publish(&front, front.ingest());
     let mut reader = take(&front, id);
     let total = 1_000_000;
@@ -78,60 +122,47 @@ fn bytes_arrive_in_order_and_the_end_is_told() {
 
 #[test]
 fn the_readers_end_is_taken_once_only_and_blocks() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let (mut client, id) = publish(&front, front.ingest());
     let mut reader = take(&front, id);
     assert!(front.take_ingest(id).is_none());
     assert!(front.take_ingest(id + 1).is_none());
-    let late = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(100));
-        client.write_all(b"late").expect("the bytes are taken");
-        client
-    });
+    assert!(blocks(&reader));
+    client.write_all(b"late").expect("the bytes are taken");
     let mut bytes = [0; 4];
-    reader
-        .read_exact(&mut bytes)
-        .expect("a blocking read waits");
+    reader.read_exact(&mut bytes).expect("the bytes arrive");
     assert_eq!(&bytes, b"late");
     // What the reader writes goes to the peer.
     reader.write_all(b"back").expect("the bytes are taken");
-    let mut client = late.join().expect("the writer");
     client.read_exact(&mut bytes).expect("the bytes come back");
     assert_eq!(&bytes, b"back");
 }
 
 #[test]
 fn a_slow_reader_slows_the_peer_and_memory_stays_bounded() {
-    let folder = Folder::new();
     let limits = Limits {
         ingest_idle: Duration::from_secs(2),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
-    let (mut client, id) = publish(&front, front.ingest());
+    let front = Front::alone(limits);
+    let address = front.ingest();
+    let (client, id) = publish(&front, address);
     let before = resident_bytes();
-    let total: u64 = 16_000_000;
-    let sent = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let progress = std::sync::Arc::clone(&sent);
+    let total: u64 = 6_000_000;
+    let (slowed, is_slowed) = channel();
     let writer = std::thread::spawn(move || {
-        for from in (0..total).step_by(2_000) {
-            client
-                .write_all(&numbered(from, 2_000))
-                .expect("the bytes are taken");
-            progress.store((from + 2_000) * 8, std::sync::atomic::Ordering::Relaxed);
-        }
+        let chunks = (0..total).step_by(2_000);
+        let chunks = chunks.map(|from| numbered(from, 2_000));
+        let mut client = write_slowed(client, chunks, &slowed);
         client.shutdown().expect("a close_notify");
         client
     });
-    // It stands still, far from the end, for longer than the idle limit, and is not called idle.
-    let mut last = u64::MAX;
-    wait_until("the peer to be slowed down", || {
-        let now = sent.load(std::sync::atomic::Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(700));
-        std::mem::replace(&mut last, now) == now
-    });
-    std::thread::sleep(Duration::from_millis(2100));
+    let last = is_slowed.recv().expect("the peer is slowed down");
+    // It stands still for longer than the idle limit, as one finds out that is idle, and is not
+    // called idle.
+    let (_silent, silent_id) = publish(&front, address);
+    assert_eq!(front.closed(silent_id).0, "TLS.IDLE");
+    assert!(front.facts(id).is_some());
     assert!(last < total * 8 / 2, "{last} bytes went nowhere");
     let grown = resident_bytes().saturating_sub(before);
     assert!(
@@ -158,12 +189,11 @@ fn a_slow_reader_slows_the_peer_and_memory_stays_bounded() {
 
 #[test]
 fn a_peer_that_sends_nothing_is_idle() {
-    let folder = Folder::new();
     let limits = Limits {
         ingest_idle: Duration::from_secs(1),
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::alone(limits);
     let (mut client, id) = publish(&front, front.ingest());
     client.write_all(b"one").expect("the bytes are taken");
     let (code, _, bytes_in, _) = front.closed(id);
@@ -174,8 +204,7 @@ fn a_peer_that_sends_nothing_is_idle() {
 
 #[test]
 fn the_node_can_end_a_connection_with_a_code() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let address = front.ingest();
     let (mut client, id) = publish(&front, address);
     let mut reader = take(&front, id);
@@ -186,9 +215,11 @@ fn the_node_can_end_a_connection_with_a_code() {
     assert_eq!(front.closed(id).0, "STREAM.TAKEN_OVER");
 
     // Even while the reader does not read.
-    let (mut client, id) = publish(&front, address);
-    let writer = std::thread::spawn(move || while client.write_all(&[0; 60_000]).is_ok() {});
-    std::thread::sleep(Duration::from_millis(200));
+    let (client, id) = publish(&front, address);
+    let (slowed, is_slowed) = channel();
+    let chunks = std::iter::repeat_with(|| vec![0; 60_000]);
+    let writer = std::thread::spawn(move || drop(write_slowed(client, chunks, &slowed)));
+    is_slowed.recv().expect("the peer is slowed down");
     front.close_connection(id, "not a code");
     assert_eq!(front.closed(id).0, "NODE.CLOSED_BY_NODE");
     writer.join().expect("the writer");
@@ -196,8 +227,7 @@ fn the_node_can_end_a_connection_with_a_code() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_connection() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let (mut client, id) = publish(&front, front.ingest());
     drop(take(&front, id));
     let (code, detail, ..) = front.closed(id);
@@ -208,8 +238,7 @@ fn a_reader_that_goes_away_ends_the_connection() {
 
 #[test]
 fn an_end_without_close_notify_is_told_apart() {
-    let folder = Folder::new();
-    let front = Front::start(&folder.socket(), Limits::default());
+    let front = Front::alone(Limits::default());
     let (client, id) = publish(&front, front.ingest());
     client
         .get_ref()
@@ -222,12 +251,11 @@ fn an_end_without_close_notify_is_told_apart() {
 
 #[test]
 fn a_connection_that_python_never_hears_of_is_refused() {
-    let folder = Folder::new();
     let limits = Limits {
         events: 2,
         ..Limits::default()
     };
-    let front = Front::start(&folder.socket(), limits);
+    let front = Front::alone(limits);
     let address = front.ingest();
     let caller = Caller::new(&front.ca).presenting(front.ca.client("encoder"));
     let _first = caller.call(address);
