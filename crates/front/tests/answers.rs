@@ -12,7 +12,7 @@ use hyper::client::conn::http2;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioExecutor;
 use kit::app::small;
-use kit::client::{get, read_head, Caller};
+use kit::client::{ask_for_much, get, read_head, Caller};
 use kit::{wait_until, Front};
 use sealcast_front::Limits;
 
@@ -153,12 +153,7 @@ fn an_answer_over_http_1_that_nobody_takes_ends_its_connection() {
         ..places(1)
     });
     let mut client = Caller::new(&front.ca).call(front.https());
-    // More than the buffers of two sockets hold.
-    for _ in 0..8 {
-        client
-            .write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .expect("the request is taken");
-    }
+    ask_for_much(&mut client);
     wait_until("the connection to be closed", || {
         front.counted("public", "FRONT.ANSWER_STALLED") == 1
     });

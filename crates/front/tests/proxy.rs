@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use kit::app::{large, read_request, reply, App};
-use kit::client::{exchange, exchange_h2, get, read_answer, read_head, Caller};
+use kit::client::{ask_for_much, exchange, exchange_h2, get, read_answer, read_head, Caller};
 use kit::{spec, wait_until, Folder, Front, SECRET};
 use sealcast_front::Limits;
 use serde_json::Value;
@@ -379,12 +379,7 @@ fn a_client_that_takes_no_bytes_is_given_up() {
     };
     let front = Front::with_app(limits);
     let mut client = Caller::new(&front.ca).call(front.https());
-    // More than the buffers of two sockets hold.
-    for _ in 0..8 {
-        client
-            .write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .expect("the request is taken");
-    }
+    ask_for_much(&mut client);
     wait_until("the connection to be closed", || {
         front.counters().doors["public"].open == 0
     });

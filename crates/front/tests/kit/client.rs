@@ -252,6 +252,15 @@ pub fn get(stream: &mut (impl Read + Write), path: &str) -> Answer {
     )
 }
 
+/// Requests whose answers are more than the buffers of two sockets hold.
+pub fn ask_for_much(stream: &mut impl Write) {
+    for _ in 0..8 {
+        stream
+            .write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .expect("the request is taken");
+    }
+}
+
 /// One HTTP/2 exchange.
 pub async fn exchange_h2(
     sender: &mut http2::SendRequest<Full<Bytes>>,
