@@ -713,14 +713,64 @@ _KEYS: Final = (
         "A fault of this node; report it.",
     ),
     (
+        "SRTP.SSRC_NOT_DECLARED",
+        "A packet has an SSRC that its context was not made for, and was dropped.",
+        "Declare the SSRC when the context is made, or declare none.",
+    ),
+    (
+        "SRTP.UNKNOWN_MKI",
+        "A packet names a master key that the receiver does not hold, and was dropped.",
+        "Add the new key at the receiver before the sender uses it.",
+    ),
+    (
+        "SRTP.UNENCRYPTED_RTCP",
+        "An RTCP packet came authenticated but not encrypted, and was dropped.",
+        "Let the peer encrypt SRTCP; or, if it cannot, allow E = 0 for this context.",
+    ),
+    (
+        "SRTP.HEADER_NOT_PROTECTED",
+        "A packet's header extension or CSRCs are not protected as agreed, or cannot be.",
+        "Agree on the same header protection at both ends; use RFC 8285 extensions with it.",
+    ),
+    (
+        "SRTP.ENGINE_FAILED",
+        "The cipher could not be run, and the packet was dropped.",
+        "The process is out of memory; give it more.",
+    ),
+    (
+        "SRTP.KEY_NEARLY_SPENT",
+        "A master key has few packets left.",
+        "Agree on another key, and let both ends add it.",
+    ),
+    (
+        "SRTP.KEY_IN_USE",
+        "A living sender has the same master key and salt: keystream would repeat.",
+        "Use that sender, or declare disjoint sets of SSRCs for both.",
+    ),
+    (
+        "SRTP.NULL_CIPHER",
+        "The profile of a key does not encrypt.",
+        "Choose one that does; only tests and tools may ask for this one.",
+    ),
+    (
+        "SRTP.BAD_OPTION",
+        "An option of an SRTP context has a value that it cannot have.",
+        "Give one of the values that the detail names.",
+    ),
+    (
+        "SRTP.ROC_TOO_LATE",
+        "The rollover counter of an SSRC is settled by its packets and cannot be set any more.",
+        "Set it before the first packet.",
+    ),
+    (
         "SRTP.NOT_READY",
         "Media came before the keys and was dropped.",
         "Harmless: it was early.",
     ),
     (
         "SRTP.BAD_KEY",
-        "Key material has the wrong length for its profile.",
-        "Give the key and salt lengths that the profile asks for.",
+        "A key, or its identifier, does not fit its profile or its context.",
+        "The detail says what fits: lengths, profile, identifier.",
     ),
     (
         "POLICY.OUTSIDE_GRANT",

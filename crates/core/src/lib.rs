@@ -28,9 +28,10 @@ mod _core {
     #[pymodule_export]
     use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
 
-    /// Every SRTP profile that the core knows: its name in the policy and its IANA number.
+    /// Every SRTP profile that the core knows: its name in the policy and its IANA number, if
+    /// DTLS-SRTP has one for it.
     #[pyfunction]
-    fn srtp_profiles() -> Vec<(&'static str, u16)> {
+    fn srtp_profiles() -> Vec<(&'static str, Option<u16>)> {
         super::srtp_profiles()
     }
 
@@ -48,7 +49,7 @@ mod _core {
     }
 }
 
-fn srtp_profiles() -> Vec<(&'static str, u16)> {
+fn srtp_profiles() -> Vec<(&'static str, Option<u16>)> {
     sealcast_srtp::Profile::ALL
         .iter()
         .map(|profile| (profile.name(), profile.id()))

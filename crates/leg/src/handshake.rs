@@ -390,7 +390,7 @@ fn endpoint(
     let profiles: Vec<&str> = parameters
         .srtp_profiles
         .iter()
-        .map(|profile| profile.openssl_name())
+        .filter_map(|profile| profile.openssl_name())
         .collect();
     DtlsEndpoint::new(
         DtlsConfig {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sealcast_srtp::{KeyError, MasterKey, Profile, Receiver, Sender};
+use sealcast_srtp::{KeyError, MasterKey, Options, Profile, Receiver, Sender};
 use sealcast_tls::dtls::{Role, MAX_DATAGRAM};
 use sealcast_tls::{Facts, FingerprintHash};
 
@@ -464,8 +464,8 @@ impl Leg {
             Role::Server => (server, client),
         };
         Ok(Media {
-            sender: Sender::new(ours).map_err(of_key)?,
-            receiver: Receiver::new(theirs).map_err(of_key)?,
+            sender: Sender::new(ours, Options::default()).map_err(of_key)?,
+            receiver: Receiver::new(theirs, Options::default()).map_err(of_key)?,
             has_flowed: false,
         })
     }

@@ -230,7 +230,12 @@ fn config(
     };
     let profile = |name: &String| {
         Profile::from_name(name)
-            .ok_or_else(|| bad(format!("dtls.srtp_profiles: no profile is named {name:?}")))
+            .filter(|profile| profile.openssl_name().is_some())
+            .ok_or_else(|| {
+                bad(format!(
+                    "dtls.srtp_profiles: no profile of DTLS-SRTP is named {name:?}"
+                ))
+            })
     };
     let expected = spec
         .dtls

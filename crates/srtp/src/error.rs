@@ -1,12 +1,14 @@
 //! Why a packet was not protected or not opened. Each reason is one code and one counter.
 
-use crate::KeyError;
+use crate::key::KeyError;
+use crate::options::OptionError;
+use crate::stream::RocError;
 
-/// The fate of a packet that went no further. Nothing in the context changed.
+/// The fate of a packet that went no further. Nothing in the context changed but its counters.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug, thiserror::Error)]
 pub enum SrtpError {
-    /// Too short, a wrong version, lengths that do not fit, or SRTCP with E = 0.
-    #[error("the packet is not well-formed RTP or RTCP, or is unencrypted SRTCP")]
+    /// Too short, a wrong version, or lengths that do not fit.
+    #[error("the packet is not well-formed RTP or RTCP")]
     Malformed,
     /// The index was received before.
     #[error("a packet with this index was already received")]
@@ -20,28 +22,50 @@ pub enum SrtpError {
     /// The context already holds as many SSRCs as it may.
     #[error("the context holds as many SSRCs as it may")]
     TooManySsrcs,
-    /// The index would pass 2^48 (SRTP) or 2^31 (SRTCP): RFC 3711 §9.2 wants a new key.
-    #[error("the master key has no indices left for this SSRC")]
+    /// The context was made for a set of SSRCs, and this one is not in it.
+    #[error("the SSRC is not one that the context was made for")]
+    SsrcNotDeclared,
+    /// The master key protected as many packets as it may, or the SSRC has no index left: the
+    /// index would pass 2^48 (SRTP) or 2^31 (SRTCP) (RFC 3711 §9.2).
+    #[error("the master key or the index of this SSRC is used up")]
     KeyExhausted,
     /// The sender used this index, or cannot rule it out: keystream would repeat.
     #[error("the sender may have used this index before")]
     IndexUsed,
-    /// The buffer has no room for the tag.
-    #[error("the buffer has no room for the authentication tag")]
+    /// The buffer has no room for the tag and what else protection adds.
+    #[error("the buffer has no room for what protection adds")]
     BufferTooSmall,
+    /// The packet names a master key that the context does not hold (RFC 3711 §8.1).
+    #[error("no master key has the identifier that the packet carries")]
+    UnknownMki,
+    /// An SRTCP packet with E = 0, and the context takes none.
+    #[error("the SRTCP packet is not encrypted")]
+    UnencryptedSrtcp,
+    /// The header cannot be encrypted as agreed, or arrived protected in another way than agreed
+    /// (RFC 6904, RFC 9335).
+    #[error("the header extension or the CSRCs are not protected as agreed")]
+    HeaderNotProtected,
+    /// The engine refused to derive or to seal; BoringSSL does this only when it is out of memory.
+    #[error("the cipher could not be run")]
+    Engine,
 }
 
 impl SrtpError {
     /// Every error of this crate, for tables that must be complete.
-    pub const ALL: [SrtpError; 8] = [
+    pub const ALL: [SrtpError; 13] = [
         Self::Malformed,
         Self::Replayed,
         Self::TooOld,
         Self::AuthenticationFailed,
         Self::TooManySsrcs,
+        Self::SsrcNotDeclared,
         Self::KeyExhausted,
         Self::IndexUsed,
         Self::BufferTooSmall,
+        Self::UnknownMki,
+        Self::UnencryptedSrtcp,
+        Self::HeaderNotProtected,
+        Self::Engine,
     ];
 
     /// The code that counters, events and documents use.
@@ -53,20 +77,30 @@ impl SrtpError {
             Self::TooOld => "SRTP.REPLAY_OLD",
             Self::AuthenticationFailed => "SRTP.AUTH_FAILED",
             Self::TooManySsrcs => "SRTP.TOO_MANY_SSRCS",
+            Self::SsrcNotDeclared => "SRTP.SSRC_NOT_DECLARED",
             Self::KeyExhausted => "SRTP.KEY_EXHAUSTED",
             Self::IndexUsed => "SRTP.INDEX_USED",
             Self::BufferTooSmall => "SRTP.BUFFER_TOO_SMALL",
+            Self::UnknownMki => "SRTP.UNKNOWN_MKI",
+            Self::UnencryptedSrtcp => "SRTP.UNENCRYPTED_RTCP",
+            Self::HeaderNotProtected => "SRTP.HEADER_NOT_PROTECTED",
+            Self::Engine => "SRTP.ENGINE_FAILED",
         }
     }
 }
 
 /// Every code that this crate can emit.
-pub const CODES: [&str; SrtpError::ALL.len() + 1] = {
-    let mut codes = [KeyError::CODE; SrtpError::ALL.len() + 1];
+pub const CODES: [&str; SrtpError::ALL.len() + 6] = {
+    let mut codes = [OptionError::CODE; SrtpError::ALL.len() + 6];
     let mut at = 0;
     while at < SrtpError::ALL.len() {
         codes[at] = SrtpError::ALL[at].code();
         at += 1;
     }
+    codes[at] = RocError::CODE;
+    codes[at + 1] = KeyError::BAD_KEY;
+    codes[at + 2] = KeyError::KEY_IN_USE;
+    codes[at + 3] = KeyError::NULL_CIPHER;
+    codes[at + 4] = crate::lifetime::KeyEvent::NEARLY_SPENT;
     codes
 };

@@ -1,17 +1,16 @@
-//! Master keys and the session keys derived from them (RFC 3711 §4.3, RFC 7714 §11).
+//! Master keys: what two ends agreed on, and why one is not taken.
 
-use aes::cipher::{Array, BlockCipherEncrypt, BlockSizeUser, KeyInit};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::profile::Profile;
 
-const MAX_KEY_LEN: usize = 32;
-const MAX_AUTH_KEY_LEN: usize = 20;
+/// Of AES-256.
+pub(crate) const MAX_KEY_LEN: usize = 32;
 
 /// Salts are at most 14 bytes; a shorter one stands at the front (RFC 7714 §11 pads with zeros).
 pub(crate) const MAX_SALT_LEN: usize = 14;
 
-/// A key or salt of the wrong length.
+/// Why a key was not taken, changed or removed.
 #[derive(Clone, Eq, PartialEq, Debug, thiserror::Error)]
 pub enum KeyError {
     /// The master key does not have the profile's length.
@@ -44,19 +43,71 @@ pub enum KeyError {
         /// What was given, in bytes.
         got: usize,
     },
+    /// All keys of one context are for one profile.
+    #[error("the context is for {expected} and the key is for {got}", expected = .expected.name(), got = .got.name())]
+    ProfileDiffers {
+        /// The profile of the context.
+        expected: Profile,
+        /// The profile of the key.
+        got: Profile,
+    },
+    /// All identifiers of one context have one length: a receiver could not find them otherwise.
+    #[error("the master key identifiers of this context have {expected} bytes, got {got}")]
+    MkiLength {
+        /// What the first key had, in bytes.
+        expected: usize,
+        /// What was given, in bytes.
+        got: usize,
+    },
+    /// Another key of the context has this identifier.
+    #[error("the context already has a key with this identifier")]
+    MkiTaken,
+    /// The context has no key with this identifier.
+    #[error("the context has no key with this identifier")]
+    MkiUnknown,
+    /// The sender protects with this key; it must use another one first.
+    #[error(
+        "the sender protects with this key; let it use another key before this one is removed"
+    )]
+    StillInUse,
+    /// A living sender of this process has the same master key and salt, and the two have not
+    /// declared SSRCs of their own: their keystreams could be the same (RFC 3711 §9.1).
+    #[error(
+        "a living sender has the same master key and salt; use that one, or declare disjoint sets of SSRCs for both"
+    )]
+    InUseElsewhere,
+    /// The profile does not encrypt, and the options do not ask for that.
+    #[error("{profile} does not encrypt; only tests and tools may ask for it", profile = .profile.name())]
+    NullCipher {
+        /// The profile asked for.
+        profile: Profile,
+    },
     /// The engine refused the key; BoringSSL does this only when it is out of memory.
     #[error("the cipher could not be set up")]
     Engine,
 }
 
 impl KeyError {
-    /// The code of every one of them.
-    pub(crate) const CODE: &'static str = "SRTP.BAD_KEY";
+    pub(crate) const BAD_KEY: &'static str = "SRTP.BAD_KEY";
+    pub(crate) const KEY_IN_USE: &'static str = "SRTP.KEY_IN_USE";
+    pub(crate) const NULL_CIPHER: &'static str = "SRTP.NULL_CIPHER";
 
     /// The code that events and documents use.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        Self::CODE
+        match self {
+            Self::InUseElsewhere => Self::KEY_IN_USE,
+            Self::NullCipher { .. } => Self::NULL_CIPHER,
+            Self::Engine => crate::SrtpError::Engine.code(),
+            Self::KeyLength { .. }
+            | Self::SaltLength { .. }
+            | Self::MaterialLength { .. }
+            | Self::ProfileDiffers { .. }
+            | Self::MkiLength { .. }
+            | Self::MkiTaken
+            | Self::MkiUnknown
+            | Self::StillInUse => Self::BAD_KEY,
+        }
     }
 }
 
@@ -131,151 +182,19 @@ impl MasterKey {
         self.profile
     }
 
-    /// The session keys for one kind of packet. The key derivation rate is zero: derived once.
-    pub(crate) fn session(&self, labels: Labels) -> SessionKeys {
-        let mut keys = SessionKeys {
-            profile: self.profile,
-            encryption: [0; MAX_KEY_LEN],
-            authentication: [0; MAX_AUTH_KEY_LEN],
-            salt: [0; MAX_SALT_LEN],
-        };
-        self.derive(
-            labels.encryption,
-            &mut keys.encryption[..self.profile.key_len()],
-        );
-        self.derive(
-            labels.authentication,
-            &mut keys.authentication[..self.profile.auth_key_len()],
-        );
-        self.derive(labels.salt, &mut keys.salt[..self.profile.salt_len()]);
-        keys
-    }
-
-    /// RFC 3711 §4.3.1 and §4.3.3: AES in counter mode over `(label ‖ 0^48) XOR salt`, times 2^16.
-    fn derive(&self, label: u8, out: &mut [u8]) {
-        let mut block = Zeroizing::new([0_u8; 16]);
-        block[..MAX_SALT_LEN].copy_from_slice(&self.salt);
-        // The key id is the label and a 48-bit index that is zero: it ends where the salt ends.
-        block[MAX_SALT_LEN - 7] ^= label;
-        let key = &self.key[..self.profile.key_len()];
-        match self.profile {
-            Profile::Aes128CmSha1_80 | Profile::AeadAes128Gcm => {
-                fill_with_counter_blocks::<aes::Aes128>(key, &block, out);
-            }
-            Profile::AeadAes256Gcm => fill_with_counter_blocks::<aes::Aes256>(key, &block, out),
-        }
-    }
-}
-
-/// Encrypts consecutive counter blocks until `out` is full.
-fn fill_with_counter_blocks<C>(key: &[u8], first: &[u8; 16], out: &mut [u8])
-where
-    C: KeyInit + BlockCipherEncrypt + BlockSizeUser<BlockSize = aes::cipher::typenum::U16>,
-{
-    let cipher = C::new_from_slice(key).expect("a master key has its profile's length");
-    for (number, chunk) in out.chunks_mut(16).enumerate() {
-        let mut block = Array::from(*first);
-        let number = u16::try_from(number).expect("session keys are a few blocks long");
-        block[14..].copy_from_slice(&number.to_be_bytes());
-        cipher.encrypt_block(&mut block);
-        chunk.copy_from_slice(&block[..chunk.len()]);
-        block.as_mut_slice().zeroize();
-    }
-}
-
-/// The labels of RFC 3711 §4.3.2.
-#[derive(Copy, Clone)]
-pub(crate) struct Labels {
-    encryption: u8,
-    authentication: u8,
-    salt: u8,
-}
-
-impl Labels {
-    pub(crate) const RTP: Self = Self {
-        encryption: 0,
-        authentication: 1,
-        salt: 2,
-    };
-    pub(crate) const RTCP: Self = Self {
-        encryption: 3,
-        authentication: 4,
-        salt: 5,
-    };
-}
-
-/// What one kind of packet (SRTP or SRTCP) is protected with.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub(crate) struct SessionKeys {
-    #[zeroize(skip)]
-    profile: Profile,
-    encryption: [u8; MAX_KEY_LEN],
-    authentication: [u8; MAX_AUTH_KEY_LEN],
-    salt: [u8; MAX_SALT_LEN],
-}
-
-impl SessionKeys {
-    pub(crate) const fn profile(&self) -> Profile {
-        self.profile
-    }
-
-    pub(crate) fn encryption(&self) -> &[u8] {
-        &self.encryption[..self.profile.key_len()]
-    }
-
-    pub(crate) fn authentication(&self) -> &[u8] {
-        &self.authentication[..self.profile.auth_key_len()]
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key[..self.profile.key_len()]
     }
 
     /// Zeros follow a salt that is shorter than the array.
     pub(crate) const fn salt(&self) -> &[u8; MAX_SALT_LEN] {
         &self.salt
     }
-
-    /// Session keys that a published vector states outright.
-    #[cfg(test)]
-    pub(crate) fn stated(profile: Profile, encryption: &[u8], salt: &[u8]) -> Self {
-        let master = MasterKey::new(profile, encryption, salt).expect("vectors have right lengths");
-        Self {
-            profile,
-            encryption: master.key,
-            authentication: [0; MAX_AUTH_KEY_LEN],
-            salt: master.salt,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vectors::{self, hex};
-
-    #[test]
-    fn session_keys_are_those_of_rfc_3711_appendix_b_3() {
-        for case in vectors::key_derivation() {
-            let master = MasterKey::new(
-                Profile::from_name(&case.profile).expect("a profile of the table"),
-                &hex(&case.master_key),
-                &hex(&case.master_salt),
-            )
-            .expect("the vector has the profile's lengths");
-            for (labels, expected) in [(Labels::RTP, &case.rtp), (Labels::RTCP, &case.rtcp)] {
-                let Some(expected) = expected else { continue };
-                let keys = master.session(labels);
-                assert_eq!(
-                    keys.encryption(),
-                    hex(&expected.encryption),
-                    "{}",
-                    case.source
-                );
-                assert_eq!(keys.authentication(), hex(&expected.authentication));
-                assert_eq!(
-                    keys.salt()[..keys.profile().salt_len()],
-                    hex(&expected.salt)
-                );
-            }
-        }
-    }
 
     #[test]
     fn exported_material_is_split_as_rfc_5764_says() {

@@ -1,129 +1,277 @@
 //! The receiving direction: protected packets become plain ones, each at most once.
 
+use std::sync::Arc;
+
+use crate::cryptex;
+use crate::elements;
 use crate::error::SrtpError;
 use crate::header::{rtcp_ssrc, RtpHeader};
-use crate::index;
-use crate::key::{KeyError, Labels, MasterKey};
+use crate::key::{KeyError, MasterKey};
+use crate::keyring::KeyRing;
+use crate::lifetime::{KeyEvent, PacketKind};
+use crate::mki::{self, Mki};
+use crate::options::{HeaderProtection, Options, SrtcpEncryption};
 use crate::profile::Profile;
-use crate::replay::{RtcpWindow, RtpWindow, Seen};
+use crate::replay::{Seen, Window};
 use crate::ssrc_table::SsrcTable;
-use crate::transform::Transform;
+use crate::statistics::{StreamStatistics, Totals};
+use crate::stream::{Counts, RocError, RtpTrack};
+
+/// The window of SRTCP, whose packets are few (RFC 3711 §3.3.2 asks for 64 at least).
+const RTCP_WINDOW: u64 = 128;
 
 /// Opens the RTP and RTCP packets of one direction.
 pub struct Receiver {
-    profile: Profile,
-    rtp: Transform,
-    rtcp: Transform,
-    rtp_windows: SsrcTable<RtpWindow>,
-    rtcp_windows: SsrcTable<RtcpWindow>,
+    options: Options,
+    keys: KeyRing,
+    streams: SsrcTable<Stream>,
+    totals: Totals,
+}
+
+/// What a receiver remembers of one SSRC.
+struct Stream {
+    rtp: RtpTrack,
+    rtcp: Window,
+    counts: Counts,
+}
+
+impl Stream {
+    fn new(options: &Options) -> Self {
+        Self {
+            rtp: RtpTrack::new(options.replay_window.packets()),
+            rtcp: Window::new(RTCP_WINDOW),
+            counts: Counts::default(),
+        }
+    }
 }
 
 impl Receiver {
-    /// A context that takes any SSRC at rollover counter 0.
-    pub fn new(key: MasterKey) -> Result<Self, KeyError> {
+    /// A context for packets without an MKI. Rollover counters start at 0.
+    pub fn new(key: MasterKey, options: Options) -> Result<Self, KeyError> {
+        Self::with_mki(Mki::default(), key, options)
+    }
+
+    /// A context for packets that name their master key (RFC 3711 §8.1).
+    pub fn with_mki(mki: Mki, key: MasterKey, options: Options) -> Result<Self, KeyError> {
+        let declared = options.ssrcs.clone().map(Arc::new);
         Ok(Self {
-            profile: key.profile(),
-            rtp: Transform::new(&key.session(Labels::RTP))?,
-            rtcp: Transform::new(&key.session(Labels::RTCP))?,
-            rtp_windows: SsrcTable::new(),
-            rtcp_windows: SsrcTable::new(),
+            keys: KeyRing::new(mki, key, &options, |_| Ok(None))?,
+            streams: SsrcTable::new(options.max_ssrcs, declared),
+            options,
+            totals: Totals::default(),
         })
     }
 
-    /// The profile of the key.
+    /// The profile of its keys.
     #[must_use]
     pub const fn profile(&self) -> Profile {
-        self.profile
+        self.keys.profile()
     }
 
     /// Opens the SRTP packet in place and returns the length of the plain one.
     ///
-    /// After an error the buffer's contents are unspecified and the context is as it was. Nothing
-    /// is allocated for a packet that opens, except once for a new SSRC.
+    /// After an error the buffer's contents are unspecified and the context is as it was, but for
+    /// its counters. Nothing is allocated for a packet that opens, except once for a new SSRC.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let overhead = self.profile.rtp_overhead();
-        let header = RtpHeader::parse(packet, overhead)?;
-
-        if let Some(window) = self.rtp_windows.find(header.ssrc) {
-            let index =
-                index::guess(window.highest(), header.sequence).ok_or(SrtpError::KeyExhausted)?;
-            refuse_seen(window.check(index))?;
-            self.rtp.open_rtp(packet, header, index)?;
-            window.record(index);
-        } else {
-            self.rtp_windows.has_room()?;
-            let index = u64::from(header.sequence);
-            self.rtp.open_rtp(packet, header, index)?;
-            self.rtp_windows
-                .insert(header.ssrc, RtpWindow::starting_at(index));
+        let outcome = self.open_rtp(packet);
+        if let Err(fate) = outcome {
+            self.totals.count_refused(fate);
         }
-        Ok(packet.len() - overhead)
+        outcome
     }
 
     /// Opens the SRTCP packet in place and returns the length of the plain compound packet.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let overhead = self.profile.rtcp_overhead();
-        let ssrc = rtcp_ssrc(packet, overhead)?;
-        let index = self.rtcp.srtcp_index(packet)?;
-
-        if let Some(window) = self.rtcp_windows.find(ssrc) {
-            refuse_seen(window.check(u64::from(index)))?;
-            self.rtcp.open_rtcp(packet, ssrc, index)?;
-            window.record(u64::from(index));
-        } else {
-            self.rtcp_windows.has_room()?;
-            self.rtcp.open_rtcp(packet, ssrc, index)?;
-            self.rtcp_windows
-                .insert(ssrc, RtcpWindow::starting_at(u64::from(index)));
+        let outcome = self.open_rtcp(packet);
+        if let Err(fate) = outcome {
+            self.totals.count_refused(fate);
         }
-        Ok(packet.len() - overhead)
+        outcome
     }
 
-    #[cfg(test)]
-    fn remembered(&self) -> usize {
-        self.rtp_windows.len() + self.rtcp_windows.len()
-    }
-}
+    fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
+        let (profile, mki_len) = (self.keys.profile(), self.keys.mki_len());
+        let mut header = RtpHeader::parse(packet, profile.rtp_tag_len() + mki_len)?;
+        match &self.options.header_protection {
+            HeaderProtection::Cryptex(policy) => cryptex::recognise(&mut header, *policy)?,
+            // Its payload would come out as noise.
+            _ if cryptex::is_tag(header.extension) => return Err(SrtpError::HeaderNotProtected),
+            HeaderProtection::Elements(_) => elements::check(packet, &header)?,
+            HeaderProtection::Clear => {}
+        }
+        let behind = profile.behind_rtp_mki();
+        let key = self
+            .keys
+            .named(mki::find(packet, mki_len, behind).ok_or(SrtpError::Malformed)?)?;
+        if key.rtp_usage.is_spent() {
+            return Err(SrtpError::KeyExhausted);
+        }
 
-fn refuse_seen(seen: Seen) -> Result<(), SrtpError> {
-    match seen {
-        Seen::No => Ok(()),
-        Seen::Yes => Err(SrtpError::Replayed),
-        Seen::TooOld => Err(SrtpError::TooOld),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forged_packet_creates_no_ssrc() {
-        for profile in Profile::ALL {
-            let key = MasterKey::new(
-                profile,
-                &[1; 32][..profile.key_len()],
-                &[2; 14][..profile.salt_len()],
-            )
-            .expect("right lengths");
-            let mut receiver = Receiver::new(key).expect("the engine takes the key");
-            for ssrc in 0_u32..200 {
-                let mut rtp = [0xa5; 60];
-                rtp[..4].copy_from_slice(&[0x80, 96, 0, 1]);
-                rtp[8..12].copy_from_slice(&ssrc.to_be_bytes());
-                assert_eq!(
-                    receiver.unprotect_rtp(&mut rtp),
-                    Err(SrtpError::AuthenticationFailed)
-                );
-                let mut rtcp = [0xa5; 60];
-                rtcp[..4].copy_from_slice(&[0x80, 201, 0, 1]);
-                rtcp[4..8].copy_from_slice(&ssrc.to_be_bytes());
-                assert_eq!(
-                    receiver.unprotect_rtcp(&mut rtcp),
-                    Err(SrtpError::AuthenticationFailed)
-                );
+        let known = self.streams.find(header.ssrc);
+        let index = match known {
+            Some(number) => {
+                let stream = self.streams.row(number);
+                let index = stream
+                    .rtp
+                    .index_of(header.sequence)
+                    .ok_or(SrtpError::KeyExhausted)?;
+                refuse_seen(stream.rtp.check(index), &mut stream.counts)?;
+                index
             }
-            assert_eq!(receiver.remembered(), 0);
+            None => {
+                self.streams.admits(header.ssrc)?;
+                u64::from(header.sequence)
+            }
+        };
+
+        let packet = if mki_len > 0 {
+            mki::take_out(packet, mki_len, behind)
+        } else {
+            packet
+        };
+        let options = &self.options;
+        let opened = key.rtp.with(index, |session| {
+            session.transform.open_rtp(packet, &header, index)?;
+            if let (Some(cipher), HeaderProtection::Elements(ids)) =
+                (&session.elements, &options.header_protection)
+            {
+                cipher.apply(packet, &header, index, ids)?;
+            }
+            Ok(())
+        });
+        if let Err(fate) = opened {
+            if let Some(number) = known {
+                self.streams.row(number).counts.count_refused(fate);
+            }
+            return Err(fate);
         }
+
+        // The packet is genuine: from here on it may change the context.
+        if header.is_cryptex {
+            cryptex::unmark(packet, &header);
+        }
+        let number =
+            known.unwrap_or_else(|| self.streams.insert(header.ssrc, Stream::new(&self.options)));
+        let len = packet.len() - profile.rtp_tag_len();
+        let stream = self.streams.row(number);
+        stream.rtp.record(index);
+        stream.counts.count_rtp(len);
+        if let Some(reached) = key.rtp_usage.count() {
+            self.keys.report(PacketKind::Rtp, reached);
+        }
+        Ok(len)
     }
+
+    fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
+        let (profile, mki_len) = (self.keys.profile(), self.keys.mki_len());
+        let ssrc = rtcp_ssrc(packet, profile.rtcp_overhead() + mki_len)?;
+        let behind = profile.behind_rtcp_mki();
+        let key = self
+            .keys
+            .named(mki::find(packet, mki_len, behind).ok_or(SrtpError::Malformed)?)?;
+        if key.rtcp_usage.is_spent() {
+            return Err(SrtpError::KeyExhausted);
+        }
+        let packet = if mki_len > 0 {
+            mki::take_out(packet, mki_len, behind)
+        } else {
+            packet
+        };
+        let word = profile.srtcp_word(packet)?;
+        let may_be_clear =
+            !profile.encrypts() || self.options.srtcp_encryption == SrtcpEncryption::Off;
+        if !word.is_encrypted() && !may_be_clear {
+            return Err(SrtpError::UnencryptedSrtcp);
+        }
+        let index = u64::from(word.index());
+
+        let known = self.streams.find(ssrc);
+        match known {
+            Some(number) => {
+                let stream = self.streams.row(number);
+                refuse_seen(stream.rtcp.check(index), &mut stream.counts)?;
+            }
+            None => self.streams.admits(ssrc)?,
+        }
+        let opened = key.rtcp.with(index, |session| {
+            session.transform.open_rtcp(packet, ssrc, word)
+        });
+        if let Err(fate) = opened {
+            if let Some(number) = known {
+                self.streams.row(number).counts.count_refused(fate);
+            }
+            return Err(fate);
+        }
+
+        // The packet is genuine: from here on it may change the context.
+        let number = known.unwrap_or_else(|| self.streams.insert(ssrc, Stream::new(&self.options)));
+        let len = packet.len() - profile.rtcp_overhead();
+        let stream = self.streams.row(number);
+        stream.rtcp.record(index);
+        stream.counts.count_rtcp(len);
+        if let Some(reached) = key.rtcp_usage.count() {
+            self.keys.report(PacketKind::Rtcp, reached);
+        }
+        Ok(len)
+    }
+
+    /// Adds a master key. Packets that name it open from now on, beside those of other keys.
+    pub fn add_key(&mut self, mki: Mki, key: MasterKey) -> Result<(), KeyError> {
+        self.keys.add(mki, key, &self.options, |_| Ok(None))
+    }
+
+    /// Forgets a key. Which indices were received is not forgotten with it.
+    pub fn remove_key(&mut self, mki: &Mki) -> Result<(), KeyError> {
+        self.keys.remove(mki)
+    }
+
+    /// The identifiers of its keys, in the order in which they were added.
+    pub fn mkis(&self) -> impl Iterator<Item = &Mki> {
+        self.keys.mkis()
+    }
+
+    /// What happened to its keys since the last call; drain it after opening.
+    pub fn take_event(&mut self) -> Option<KeyEvent> {
+        self.keys.take_event()
+    }
+
+    /// Sets the rollover counter at which an SSRC is: for one who joins late and was told
+    /// (RFC 3711 §3.3.1).
+    pub fn set_roc(&mut self, ssrc: u32, roc: u32) -> Result<(), RocError> {
+        let number = match self.streams.find(ssrc) {
+            Some(number) => number,
+            None => {
+                self.streams.admits(ssrc)?;
+                self.streams.insert(ssrc, Stream::new(&self.options))
+            }
+        };
+        self.streams.row(number).rtp.start_at(roc)
+    }
+
+    /// What it has counted per SSRC, in the order in which the SSRCs came.
+    pub fn streams(&self) -> impl Iterator<Item = StreamStatistics> + '_ {
+        self.streams.iter().map(|(ssrc, stream)| {
+            // SRTCP indices have 31 bits.
+            let highest_rtcp_index = stream.rtcp.newest().map(|index| index as u32);
+            stream
+                .counts
+                .statistics(ssrc, &stream.rtp, highest_rtcp_index)
+        })
+    }
+
+    /// What it has counted over all SSRCs.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals.with_streams(self.streams())
+    }
+}
+
+fn refuse_seen(seen: Seen, counts: &mut Counts) -> Result<(), SrtpError> {
+    let fate = match seen {
+        Seen::No => return Ok(()),
+        Seen::Yes => SrtpError::Replayed,
+        Seen::TooOld => SrtpError::TooOld,
+    };
+    counts.count_refused(fate);
+    Err(fate)
 }

@@ -1,30 +1,30 @@
-//! The two ways to protect a packet, behind one face. The only place that asks which one it is.
+//! The ways to protect a packet, behind one face. The only place that asks which one it is.
 
 use crate::aead::Gcm;
 use crate::counter_mode::CounterMode;
+use crate::derivation::SessionKeys;
 use crate::error::SrtpError;
-use crate::header::RtpHeader;
-use crate::index::SRTCP_INDEX_END;
-use crate::key::{KeyError, SessionKeys};
-
-/// The E flag of an SRTCP packet: its body is encrypted (RFC 3711 §3.4).
-const ENCRYPTED: u32 = SRTCP_INDEX_END;
+use crate::header::{RtpHeader, SrtcpWord};
+use crate::key::KeyError;
+use crate::profile::Profile;
 
 /// Protects or opens packets of one kind with one set of session keys.
 ///
 /// Every `seal` wants the whole output in `packet`: the plain packet and room for the trailer.
-/// Every `open` wants the whole protected packet. Lengths are the caller's to check.
+/// Every `open` wants the whole protected packet, without an MKI. Lengths are the caller's to
+/// check.
 pub(crate) enum Transform {
     Gcm(Gcm),
     CounterMode(Box<CounterMode>),
 }
 
 impl Transform {
-    pub(crate) fn new(keys: &SessionKeys) -> Result<Self, KeyError> {
+    /// `tag_len` is the profile's for the kind of packet that the keys are for.
+    pub(crate) fn new(keys: &SessionKeys, tag_len: usize) -> Result<Self, KeyError> {
         Ok(if keys.profile().is_aead() {
             Self::Gcm(Gcm::new(keys)?)
         } else {
-            Self::CounterMode(Box::new(CounterMode::new(keys)))
+            Self::CounterMode(Box::new(CounterMode::new(keys, tag_len)))
         })
     }
 
@@ -32,7 +32,7 @@ impl Transform {
     pub(crate) fn seal_rtp(
         &mut self,
         packet: &mut [u8],
-        header: RtpHeader,
+        header: &RtpHeader,
         index: u64,
     ) -> Result<(), SrtpError> {
         match self {
@@ -48,7 +48,7 @@ impl Transform {
     pub(crate) fn open_rtp(
         &mut self,
         packet: &mut [u8],
-        header: RtpHeader,
+        header: &RtpHeader,
         index: u64,
     ) -> Result<(), SrtpError> {
         match self {
@@ -61,13 +61,12 @@ impl Transform {
         &mut self,
         packet: &mut [u8],
         ssrc: u32,
-        index: u32,
+        word: SrtcpWord,
     ) -> Result<(), SrtpError> {
-        let word = (index | ENCRYPTED).to_be_bytes();
         match self {
-            Self::Gcm(gcm) => gcm.seal_rtcp(packet, ssrc, index, word),
+            Self::Gcm(gcm) => gcm.seal_rtcp(packet, ssrc, word),
             Self::CounterMode(mode) => {
-                mode.seal_rtcp(packet, ssrc, index, word);
+                mode.seal_rtcp(packet, ssrc, word);
                 Ok(())
             }
         }
@@ -77,31 +76,42 @@ impl Transform {
         &mut self,
         packet: &mut [u8],
         ssrc: u32,
-        index: u32,
+        word: SrtcpWord,
     ) -> Result<(), SrtpError> {
-        let word = (index | ENCRYPTED).to_be_bytes();
         match self {
-            Self::Gcm(gcm) => gcm.open_rtcp(packet, ssrc, index, word),
-            Self::CounterMode(mode) => mode.open_rtcp(packet, ssrc, index, word),
+            Self::Gcm(gcm) => gcm.open_rtcp(packet, ssrc, word),
+            Self::CounterMode(mode) => mode.open_rtcp(packet, ssrc, word),
+        }
+    }
+}
+
+/// Where a packet's trailing fields stand, which differs between the two families of transforms.
+impl Profile {
+    /// Bytes behind the MKI of an SRTP packet: RFC 3711 §3.1 puts it before the tag, RFC 7714 §7
+    /// counts the tag to the ciphertext.
+    pub(crate) const fn behind_rtp_mki(self) -> usize {
+        if self.is_aead() {
+            0
+        } else {
+            self.rtp_tag_len()
         }
     }
 
-    /// The index that an SRTCP packet carries; refuses one that says it is not encrypted.
-    pub(crate) fn srtcp_index(&self, packet: &[u8]) -> Result<u32, SrtpError> {
-        let end = match self {
-            // RFC 7714 §9.2: the word is the last of the packet.
-            Self::Gcm(_) => packet.len(),
-            // RFC 3711 §3.4: the tag follows the word.
-            Self::CounterMode(mode) => packet.len().saturating_sub(mode.tag_len()),
-        };
-        let word = packet
-            .get(..end)
-            .and_then(<[u8]>::last_chunk)
-            .ok_or(SrtpError::Malformed)?;
-        let word = u32::from_be_bytes(*word);
-        if word & ENCRYPTED == 0 {
-            return Err(SrtpError::Malformed);
+    /// Bytes behind the MKI of an SRTCP packet (RFC 3711 §3.4, RFC 7714 §9.2).
+    pub(crate) const fn behind_rtcp_mki(self) -> usize {
+        if self.is_aead() {
+            0
+        } else {
+            self.rtcp_tag_len()
         }
-        Ok(word & !ENCRYPTED)
+    }
+
+    /// The E flag and the index of an SRTCP packet without an MKI.
+    pub(crate) fn srtcp_word(self, packet: &[u8]) -> Result<SrtcpWord, SrtpError> {
+        // What stands behind the MKI also stands behind the word.
+        let end = packet.len().checked_sub(self.behind_rtcp_mki());
+        end.and_then(|end| packet[..end].last_chunk())
+            .map(|word| SrtcpWord::from_bytes(*word))
+            .ok_or(SrtpError::Malformed)
     }
 }

@@ -1,7 +1,7 @@
 //! Packets that libsrtp protected, over a rollover: our sender makes the same bytes, our receiver
 //! opens them.
 
-use sealcast_srtp::{MasterKey, Profile, Receiver, Sender};
+use sealcast_srtp::{MasterKey, Options, Profile, Receiver, Sender};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -55,17 +55,19 @@ fn master(profile: Profile, case: &Case) -> MasterKey {
 }
 
 #[test]
-fn every_profile_has_packets_from_libsrtp() {
+fn every_profile_that_libsrtp_takes_from_python_has_packets() {
     let profiles: Vec<Profile> = cases().into_iter().map(|(profile, _)| profile).collect();
     assert!(Profile::ALL
         .iter()
+        .filter(|profile| profile.openssl_name().is_some())
         .all(|profile| profiles.contains(profile)));
 }
 
 #[test]
 fn our_receiver_opens_what_libsrtp_protected() {
     for (profile, case) in cases() {
-        let mut receiver = Receiver::new(master(profile, &case)).expect("the engine takes it");
+        let mut receiver =
+            Receiver::new(master(profile, &case), Options::default()).expect("the engine takes it");
         for packet in &case.packets {
             let mut bytes = hex(&packet.protected);
             let len = match packet.kind.as_str() {
@@ -80,7 +82,8 @@ fn our_receiver_opens_what_libsrtp_protected() {
 #[test]
 fn our_sender_makes_the_bytes_that_libsrtp_makes() {
     for (profile, case) in cases() {
-        let mut sender = Sender::new(master(profile, &case)).expect("the engine takes it");
+        let mut sender =
+            Sender::new(master(profile, &case), Options::default()).expect("the engine takes it");
         // libsrtp counts up before it sends, so its first SRTCP index is 1; RFC 3711 §3.4 says 0.
         let first = hex(&case
             .packets

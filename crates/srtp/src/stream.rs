@@ -1,0 +1,169 @@
+//! What a context remembers of one SSRC.
+
+use crate::error::SrtpError;
+use crate::index::nearest;
+use crate::replay::{Seen, Window};
+use crate::statistics::StreamStatistics;
+
+/// The rollover counter of an SSRC could not be set.
+#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug, thiserror::Error)]
+pub enum RocError {
+    /// A packet of the SSRC was protected or opened, so the counter is known.
+    #[error("a packet of this SSRC has settled its rollover counter")]
+    StreamStarted,
+    /// As [`SrtpError::TooManySsrcs`].
+    #[error("the context holds as many SSRCs as it may")]
+    TooManySsrcs,
+    /// As [`SrtpError::SsrcNotDeclared`].
+    #[error("the SSRC is not one that the context was made for")]
+    SsrcNotDeclared,
+}
+
+impl RocError {
+    pub(crate) const CODE: &'static str = "SRTP.ROC_TOO_LATE";
+
+    /// The code that events and documents use.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::StreamStarted => Self::CODE,
+            Self::TooManySsrcs => SrtpError::TooManySsrcs.code(),
+            Self::SsrcNotDeclared => SrtpError::SsrcNotDeclared.code(),
+        }
+    }
+}
+
+/// Of [`SsrcTable::admits`](crate::ssrc_table::SsrcTable::admits), which has two reasons to refuse.
+impl From<SrtpError> for RocError {
+    fn from(refusal: SrtpError) -> Self {
+        match refusal {
+            SrtpError::SsrcNotDeclared => Self::SsrcNotDeclared,
+            _ => Self::TooManySsrcs,
+        }
+    }
+}
+
+/// The indices of SRTP: 16 bits of sequence number under 32 bits of rollover counter.
+pub(crate) type RtpTrack = Track<16, 32>;
+
+/// Which indices of one SSRC are used, and which index a sequence number means.
+///
+/// The widths of the sequence number and of the rollover counter are parameters so that a test can
+/// walk every rollover of narrow ones, to the very last index.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Track<const SEQUENCE: u32, const ROLLOVER: u32> {
+    roc_at_start: u64,
+    window: Window,
+}
+
+impl<const SEQUENCE: u32, const ROLLOVER: u32> Track<SEQUENCE, ROLLOVER> {
+    const END: u64 = 1 << (SEQUENCE + ROLLOVER);
+
+    pub(crate) fn new(window_len: u64) -> Self {
+        Self {
+            roc_at_start: 0,
+            window: Window::new(window_len),
+        }
+    }
+
+    /// Where the rollover counter of the first packet is.
+    pub(crate) fn start_at(&mut self, roc: u32) -> Result<(), RocError> {
+        if self.window.newest().is_some() {
+            return Err(RocError::StreamStarted);
+        }
+        self.roc_at_start = u64::from(roc);
+        Ok(())
+    }
+
+    /// The index that a sequence number means (RFC 3711 §3.3.1); `None` when it would be past the
+    /// last one, for which the SSRC would need a rollover counter that does not exist.
+    #[inline]
+    pub(crate) fn index_of(&self, sequence: u16) -> Option<u64> {
+        let sequence = u64::from(sequence);
+        let index = match self.window.newest() {
+            Some(newest) => nearest::<SEQUENCE>(newest, sequence),
+            None => (self.roc_at_start << SEQUENCE) + sequence,
+        };
+        (index < Self::END).then_some(index)
+    }
+
+    #[inline]
+    pub(crate) fn check(&self, index: u64) -> Seen {
+        self.window.check(index)
+    }
+
+    #[inline]
+    pub(crate) fn record(&mut self, index: u64) {
+        self.window.record(index);
+    }
+
+    pub(crate) const fn newest(&self) -> Option<u64> {
+        self.window.newest()
+    }
+
+    pub(crate) fn roc(&self) -> u32 {
+        let roc = match self.window.newest() {
+            Some(newest) => newest >> SEQUENCE,
+            None => self.roc_at_start,
+        };
+        // An index has no more than 32 bits above its sequence number.
+        roc as u32
+    }
+}
+
+/// What has passed and what has not, for one SSRC.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub(crate) struct Counts {
+    rtp_packets: u64,
+    rtp_bytes: u64,
+    rtcp_packets: u64,
+    rtcp_bytes: u64,
+    replayed: u64,
+    too_old: u64,
+    authentication_failed: u64,
+}
+
+impl Counts {
+    #[inline]
+    pub(crate) fn count_rtp(&mut self, len: usize) {
+        self.rtp_packets += 1;
+        self.rtp_bytes += len as u64;
+    }
+
+    #[inline]
+    pub(crate) fn count_rtcp(&mut self, len: usize) {
+        self.rtcp_packets += 1;
+        self.rtcp_bytes += len as u64;
+    }
+
+    #[cold]
+    pub(crate) fn count_refused(&mut self, fate: SrtpError) {
+        match fate {
+            SrtpError::Replayed | SrtpError::IndexUsed => self.replayed += 1,
+            SrtpError::TooOld => self.too_old += 1,
+            SrtpError::AuthenticationFailed => self.authentication_failed += 1,
+            _ => {}
+        }
+    }
+
+    pub(crate) fn statistics(
+        &self,
+        ssrc: u32,
+        rtp: &RtpTrack,
+        highest_rtcp_index: Option<u32>,
+    ) -> StreamStatistics {
+        StreamStatistics {
+            ssrc,
+            rtp_packets: self.rtp_packets,
+            rtp_bytes: self.rtp_bytes,
+            rtcp_packets: self.rtcp_packets,
+            rtcp_bytes: self.rtcp_bytes,
+            replayed: self.replayed,
+            too_old: self.too_old,
+            authentication_failed: self.authentication_failed,
+            roc: rtp.roc(),
+            highest_index: rtp.newest(),
+            highest_rtcp_index,
+        }
+    }
+}
