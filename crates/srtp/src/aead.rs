@@ -41,6 +41,7 @@ impl Gcm {
     }
 
     /// RFC 7714 §8.1: `00 00 ‖ SSRC ‖ ROC ‖ SEQ`, XOR salt. The last six bytes are the index.
+    #[inline(always)]
     fn rtp_nonce(&self, ssrc: u32, index: u64) -> [u8; NONCE_LEN] {
         let mut nonce = [0; NONCE_LEN];
         nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
@@ -56,6 +57,7 @@ impl Gcm {
         self.salted(nonce)
     }
 
+    #[inline(always)]
     fn salted(&self, mut nonce: [u8; NONCE_LEN]) -> [u8; NONCE_LEN] {
         for (byte, salt) in nonce.iter_mut().zip(self.salt) {
             *byte ^= salt;
@@ -95,7 +97,7 @@ impl Gcm {
         self.open_behind(header.len, packet, &nonce)
     }
 
-    #[inline]
+    #[inline(always)]
     fn seal_behind(
         &mut self,
         clear_len: usize,
@@ -107,7 +109,7 @@ impl Gcm {
         self.seal(nonce, payload, tag, clear)
     }
 
-    #[inline]
+    #[inline(always)]
     fn open_behind(
         &mut self,
         clear_len: usize,
@@ -164,6 +166,7 @@ impl Gcm {
         }
     }
 
+    #[inline(always)]
     fn seal(
         &mut self,
         nonce: &[u8],
@@ -178,6 +181,7 @@ impl Gcm {
             .map_err(|_| SrtpError::Engine)
     }
 
+    #[inline(always)]
     fn open(
         &mut self,
         nonce: &[u8],

@@ -7,11 +7,11 @@
 
 use std::ops::Range;
 
-use crate::counter_mode::{counter_block, BlockCipher};
 use crate::derivation::SessionKeys;
 use crate::error::SrtpError;
 use crate::header::{RtpHeader, EXTENSION_PREFIX_LEN};
-use crate::key::MAX_SALT_LEN;
+use crate::key::{KeyError, MAX_SALT_LEN};
+use crate::keystream::{counter_block, CounterCipher};
 use crate::options::ExtensionIds;
 
 /// RFC 8285 §4.2.
@@ -27,21 +27,21 @@ const MAX_KEYSTREAM_LEN: usize = 15 + 255;
 
 /// The keystream of header extensions for one derivation period.
 pub(crate) struct ElementCipher {
-    cipher: BlockCipher,
+    cipher: CounterCipher,
     salt: [u8; MAX_SALT_LEN],
 }
 
 impl ElementCipher {
-    pub(crate) fn new(keys: &SessionKeys) -> Self {
-        Self {
-            cipher: BlockCipher::new(keys.encryption()),
+    pub(crate) fn new(keys: &SessionKeys) -> Result<Self, KeyError> {
+        Ok(Self {
+            cipher: CounterCipher::new(keys.encryption())?,
             salt: *keys.salt(),
-        }
+        })
     }
 
     /// Encrypts or decrypts the chosen elements in place.
     pub(crate) fn apply(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: &RtpHeader,
         index: u64,
@@ -61,7 +61,7 @@ impl ElementCipher {
                 // An extension is 2^18 bytes long at most: 2^14 blocks.
                 let block = (start / 16) as u16;
                 let counter = counter_block(&self.salt, header.ssrc, index, block);
-                self.cipher.apply_keystream(keystream, &counter);
+                self.cipher.apply(keystream, &counter)?;
                 for (byte, key) in body[element.data].iter_mut().zip(&keystream[start % 16..]) {
                     *byte ^= key;
                 }

@@ -15,6 +15,10 @@ pub(crate) const EXTENSION_BIT: u8 = 0x10;
 /// The part of an SRTCP packet that stays in the clear (RFC 3711 §3.4).
 pub(crate) const RTCP_CLEAR_LEN: usize = 8;
 
+/// The longest packet that UDP or RFC 4571 framing carries. AES-CM has keystream for 2^20 bytes
+/// (RFC 3711 §4.1.1); a longer packet would run into that of the next index.
+pub(crate) const MAX_PACKET_LEN: usize = 65_535;
+
 /// What protection needs to know of an RTP packet.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct RtpHeader {
@@ -37,7 +41,7 @@ impl RtpHeader {
         let (fixed, _) = packet
             .split_first_chunk::<RTP_FIXED_LEN>()
             .ok_or(SrtpError::Malformed)?;
-        if fixed[0] >> 6 != 2 {
+        if fixed[0] >> 6 != 2 || packet.len() > MAX_PACKET_LEN {
             return Err(SrtpError::Malformed);
         }
         let csrcs_len = 4 * usize::from(fixed[0] & 0x0f);
@@ -76,7 +80,7 @@ pub(crate) fn rtcp_ssrc(packet: &[u8], trailer_len: usize) -> Result<u32, SrtpEr
     let (clear, rest) = packet
         .split_first_chunk::<RTCP_CLEAR_LEN>()
         .ok_or(SrtpError::Malformed)?;
-    if clear[0] >> 6 != 2 || rest.len() < trailer_len {
+    if clear[0] >> 6 != 2 || rest.len() < trailer_len || packet.len() > MAX_PACKET_LEN {
         return Err(SrtpError::Malformed);
     }
     Ok(u32::from_be_bytes([clear[4], clear[5], clear[6], clear[7]]))

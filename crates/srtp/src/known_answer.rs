@@ -4,11 +4,11 @@
 //! one step each: a derivation, a keystream, a packet under session keys. Contexts have no door
 //! for these, and must not: they would let an index be used twice. Nothing here keeps any state.
 
-use crate::counter_mode::{counter_block, BlockCipher};
 use crate::derivation::{Labels, SessionKeys};
 use crate::error::SrtpError;
 use crate::header::{rtcp_ssrc, RtpHeader, SrtcpWord};
 use crate::key::{KeyError, MasterKey};
+use crate::keystream::{counter_block, CounterCipher};
 use crate::profile::Profile;
 use crate::transform::Transform;
 
@@ -35,22 +35,23 @@ pub struct Derived {
 }
 
 /// Derives session keys (RFC 3711 §4.3); `period` is `index DIV key_derivation_rate`, or 0.
-#[must_use]
-pub fn derive(master: &MasterKey, purpose: Purpose, period: u64) -> Derived {
-    let (labels, salt_len) = match purpose {
-        Purpose::Rtp => (Labels::RTP, master.profile().salt_len()),
-        Purpose::Rtcp => (Labels::RTCP, master.profile().salt_len()),
-        Purpose::RtpHeader => (Labels::RTP_HEADER, Labels::HEADER_SALT_LEN),
+pub fn derive(master: &MasterKey, purpose: Purpose, period: u64) -> Result<Derived, KeyError> {
+    let labels = match purpose {
+        Purpose::Rtp => Labels::RTP,
+        Purpose::Rtcp => Labels::RTCP,
+        Purpose::RtpHeader => Labels::RTP_HEADER,
     };
-    let keys = SessionKeys::derive(master, labels, period);
-    Derived {
+    let keys = SessionKeys::derive(master, labels, period)?;
+    Ok(Derived {
         encryption: keys.encryption().to_vec(),
         authentication: match purpose {
             Purpose::RtpHeader => Vec::new(),
-            Purpose::Rtp | Purpose::Rtcp => keys.authentication().to_vec(),
+            Purpose::Rtp | Purpose::Rtcp => {
+                keys.authentication()[..master.profile().auth_key_len()].to_vec()
+            }
         },
-        salt: keys.salt()[..salt_len].to_vec(),
-    }
+        salt: keys.salt()[..master.profile().salt_len()].to_vec(),
+    })
 }
 
 /// The first `len` bytes of the AES-CM keystream of a packet (RFC 3711 §4.1.1, RFC 6188 §2).
@@ -67,7 +68,9 @@ pub fn keystream(
     let stated = MasterKey::new(profile, key, salt)?;
     let mut out = vec![0; len];
     let counter = counter_block(stated.salt(), ssrc, index, 0);
-    BlockCipher::new(stated.key()).apply_keystream(&mut out, &counter);
+    CounterCipher::new(stated.key())?
+        .apply(&mut out, &counter)
+        .map_err(|_| KeyError::Engine)?;
     Ok(out)
 }
 

@@ -133,7 +133,7 @@ impl Receiver {
         let opened = key.rtp.with(index, |session| {
             session.transform.open_rtp(packet, &header, index)?;
             if let (Some(cipher), HeaderProtection::Elements(ids)) =
-                (&session.elements, &options.header_protection)
+                (&mut session.elements, &options.header_protection)
             {
                 cipher.apply(packet, &header, index, ids)?;
             }

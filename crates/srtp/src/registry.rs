@@ -10,22 +10,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
+use zeroize::Zeroizing;
 
+use crate::hmac::{self, HmacSha1};
 use crate::key::{KeyError, MasterKey};
 
 /// What a master key and salt look like to those who may not know them.
 #[derive(Copy, Clone, Eq, PartialEq, Hash)]
-pub(crate) struct Fingerprint([u8; 20]);
+pub(crate) struct Fingerprint([u8; hmac::TAG_LEN]);
 
 impl Fingerprint {
     pub(crate) fn of(master: &MasterKey) -> Self {
-        let mut mac = REGISTRY.hash.clone();
-        mac.update(&[master.key().len() as u8]);
-        mac.update(master.key());
-        mac.update(master.salt());
-        Self(mac.finalize().into_bytes().into())
+        // The padded salt has one length, so the boundary between the two is not in doubt.
+        Self(REGISTRY.hash.tag([master.salt(), master.key()]))
     }
 }
 
@@ -88,7 +85,7 @@ struct Claims {
 }
 
 struct Registry {
-    hash: Hmac<Sha1>,
+    hash: HmacSha1,
     claims: Mutex<Claims>,
 }
 
@@ -100,10 +97,10 @@ impl Registry {
 }
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let mut key = zeroize::Zeroizing::new([0_u8; 32]);
+    let mut key = Zeroizing::new([0_u8; 32]);
     boring::rand::rand_bytes(&mut *key).expect("BoringSSL aborts rather than lack randomness");
     Registry {
-        hash: Hmac::new_from_slice(&*key).expect("HMAC takes keys of any length"),
+        hash: HmacSha1::new(&key),
         claims: Mutex::default(),
     }
 });

@@ -41,13 +41,13 @@ impl Window {
     }
 
     /// The newest recorded index.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn newest(&self) -> Option<u64> {
         self.newest
     }
 
     /// Looks, changes nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, index: u64) -> Seen {
         let Some(newest) = self.newest else {
             return Seen::No;
@@ -66,7 +66,7 @@ impl Window {
     }
 
     /// Records an index for which [`check`](Self::check) said [`Seen::No`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&mut self, index: u64) {
         match self.newest {
             Some(newest) if index > newest => {
@@ -101,7 +101,7 @@ impl Window {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     const fn word(&self, index: u64) -> usize {
         (index / 64) as usize & (self.ring.len() - 1)
     }

@@ -170,7 +170,7 @@ impl Sender {
         let options = &self.options;
         key.rtp.with(index, |session| {
             if let (Some(cipher), HeaderProtection::Elements(ids)) =
-                (&session.elements, &options.header_protection)
+                (&mut session.elements, &options.header_protection)
             {
                 cipher.apply(buffer, &header, index, ids)?;
             }

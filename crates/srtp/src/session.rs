@@ -29,7 +29,10 @@ pub(crate) struct Session {
 pub(crate) struct Sessions {
     source: Source,
     rate: KeyDerivationRate,
-    /// The one used last is in front. Never empty.
+    /// The keys used last, and their period.
+    session: Session,
+    period: u64,
+    /// Those of other periods, the newest use in front.
     kept: Vec<(u64, Session)>,
 }
 
@@ -57,20 +60,22 @@ impl Sessions {
                 has_elements,
             },
             rate,
-            kept: vec![(0, first)],
+            session: first,
+            period: 0,
+            kept: Vec::new(),
         })
     }
 
     /// Uses the session of this index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with(
         &mut self,
         index: u64,
         work: impl FnOnce(&mut Session) -> Result<(), SrtpError>,
     ) -> Result<(), SrtpError> {
         let period = self.rate.period(index);
-        if self.kept[0].0 == period {
-            return work(&mut self.kept[0].1);
+        if self.period == period {
+            return work(&mut self.session);
         }
         self.with_another(period, work)
     }
@@ -83,10 +88,11 @@ impl Sessions {
     ) -> Result<(), SrtpError> {
         if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == period) {
             work(&mut self.kept[at].1)?;
-            self.kept[..=at].rotate_right(1);
+            let (_, session) = self.kept.remove(at);
+            self.put_in_front(period, session);
             return Ok(());
         }
-        // Without a rate there is only period 0, which is always kept.
+        // Without a rate there is only period 0, which is always in front.
         let Source {
             master: Some(master),
             kind,
@@ -98,9 +104,15 @@ impl Sessions {
         let mut session =
             derive(master, *kind, *has_elements, period).map_err(|_| SrtpError::Engine)?;
         work(&mut session)?;
-        self.kept.truncate(KEPT - 1);
-        self.kept.insert(0, (period, session));
+        self.put_in_front(period, session);
         Ok(())
+    }
+
+    fn put_in_front(&mut self, period: u64, session: Session) {
+        let former = std::mem::replace(&mut self.session, session);
+        let former_period = std::mem::replace(&mut self.period, period);
+        self.kept.truncate(KEPT - 1);
+        self.kept.insert(0, (former_period, former));
     }
 }
 
@@ -115,9 +127,13 @@ fn derive(
         PacketKind::Rtp => (Labels::RTP, profile.rtp_tag_len()),
         PacketKind::Rtcp => (Labels::RTCP, profile.rtcp_tag_len()),
     };
-    let keys = SessionKeys::derive(master, labels, period);
-    let elements = has_elements
-        .then(|| ElementCipher::new(&SessionKeys::derive(master, Labels::RTP_HEADER, period)));
+    let keys = SessionKeys::derive(master, labels, period)?;
+    let elements = if has_elements {
+        let keys = SessionKeys::derive(master, Labels::RTP_HEADER, period)?;
+        Some(ElementCipher::new(&keys)?)
+    } else {
+        None
+    };
     Ok(Session {
         transform: Transform::new(&keys, tag_len)?,
         elements,

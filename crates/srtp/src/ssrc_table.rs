@@ -39,7 +39,7 @@ impl<T> SsrcTable<T> {
     }
 
     /// The number of this SSRC's row. `&mut self` because the hit is kept as the next first guess.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&mut self, ssrc: u32) -> Option<usize> {
         if self.ssrcs.get(self.last_hit) == Some(&ssrc) {
             return Some(self.last_hit);
@@ -57,7 +57,7 @@ impl<T> SsrcTable<T> {
     }
 
     /// The row with a number that [`find`](Self::find) or [`insert`](Self::insert) gave.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn row(&mut self, number: usize) -> &mut T {
         &mut self.rows[number]
     }

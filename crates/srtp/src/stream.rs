@@ -77,7 +77,7 @@ impl<const SEQUENCE: u32, const ROLLOVER: u32> Track<SEQUENCE, ROLLOVER> {
 
     /// The index that a sequence number means (RFC 3711 §3.3.1); `None` when it would be past the
     /// last one, for which the SSRC would need a rollover counter that does not exist.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn index_of(&self, sequence: u16) -> Option<u64> {
         let sequence = u64::from(sequence);
         let index = match self.window.newest() {
@@ -87,12 +87,12 @@ impl<const SEQUENCE: u32, const ROLLOVER: u32> Track<SEQUENCE, ROLLOVER> {
         (index < Self::END).then_some(index)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, index: u64) -> Seen {
         self.window.check(index)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&mut self, index: u64) {
         self.window.record(index);
     }
@@ -124,7 +124,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count_rtp(&mut self, len: usize) {
         self.rtp_packets += 1;
         self.rtp_bytes += len as u64;

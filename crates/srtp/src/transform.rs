@@ -24,7 +24,7 @@ impl Transform {
         Ok(if keys.profile().is_aead() {
             Self::Gcm(Gcm::new(keys)?)
         } else {
-            Self::CounterMode(Box::new(CounterMode::new(keys, tag_len)))
+            Self::CounterMode(Box::new(CounterMode::new(keys, tag_len)?))
         })
     }
 
@@ -37,10 +37,7 @@ impl Transform {
     ) -> Result<(), SrtpError> {
         match self {
             Self::Gcm(gcm) => gcm.seal_rtp(packet, header, index),
-            Self::CounterMode(mode) => {
-                mode.seal_rtp(packet, header, index);
-                Ok(())
-            }
+            Self::CounterMode(mode) => mode.seal_rtp(packet, header, index),
         }
     }
 
@@ -65,10 +62,7 @@ impl Transform {
     ) -> Result<(), SrtpError> {
         match self {
             Self::Gcm(gcm) => gcm.seal_rtcp(packet, ssrc, word),
-            Self::CounterMode(mode) => {
-                mode.seal_rtcp(packet, ssrc, word);
-                Ok(())
-            }
+            Self::CounterMode(mode) => mode.seal_rtcp(packet, ssrc, word),
         }
     }
 
