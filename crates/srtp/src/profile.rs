@@ -213,6 +213,14 @@ impl Profile {
         Profile::Aes256CmSha1_32,
     ];
 
+    /// Those that a DTLS handshake can negotiate here (RFC 5764 §4.1.2): the ones with an
+    /// [`openssl_name`](Self::openssl_name).
+    pub fn of_dtls() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|profile| profile.openssl_name().is_some())
+    }
+
     const fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }

@@ -167,3 +167,60 @@ impl Counts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six bits of sequence number and two of rollover counter, with the smallest window.
+    type Narrow = Track<6, 2>;
+
+    /// Every distance that a packet can have from the newest one, at every index of the whole
+    /// life of an SSRC: guessed right, accepted once, refused twice.
+    #[test]
+    fn with_narrow_counters_every_index_is_guessed_right_and_taken_once() {
+        let half = 1_u64 << 5;
+        for newest in 0..Narrow::END {
+            let nearby = newest.saturating_sub(half - 1)..Narrow::END.min(newest + half + 1);
+            for index in nearby {
+                let mut track = Narrow::new(64);
+                let (roc, first) = (newest >> 6, newest & 63);
+                track.start_at(roc as u32).expect("no packet yet");
+                assert_eq!(track.index_of(first as u16), Some(newest));
+                track.record(newest);
+                assert_eq!(track.index_of((index & 63) as u16), Some(index));
+                let expected = if index == newest { Seen::Yes } else { Seen::No };
+                assert_eq!(track.check(index), expected);
+                if expected == Seen::No {
+                    track.record(index);
+                }
+                assert_eq!(track.check(index), Seen::Yes);
+                assert_eq!(u64::from(track.roc()), newest.max(index) >> 6);
+            }
+        }
+    }
+
+    #[test]
+    fn past_the_last_index_there_is_none() {
+        let mut track = Narrow::new(64);
+        track.start_at(3).expect("no packet yet");
+        track.record(Narrow::END - 1);
+        for sequence in 0..32 {
+            assert_eq!(track.index_of(sequence), None);
+        }
+        assert_eq!(track.index_of(63), Some(Narrow::END - 1));
+    }
+
+    /// The whole life of an SSRC in order, with every pattern of loss over six packets.
+    #[test]
+    fn with_narrow_counters_no_pattern_of_loss_loses_the_rollover() {
+        for pattern in 1_u64..64 {
+            let mut track = Narrow::new(64);
+            for index in (0..Narrow::END).filter(|index| pattern >> (index % 6) & 1 == 1) {
+                assert_eq!(track.index_of((index & 63) as u16), Some(index));
+                assert_eq!(track.check(index), Seen::No);
+                track.record(index);
+            }
+        }
+    }
+}

@@ -1,114 +1,116 @@
-//! Properties of a sender and a receiver that share a key, over profiles, sizes and orders.
+//! Properties of a sender and a receiver that share a key, over profiles, options, sizes, orders.
+
+mod support;
 
 use proptest::prelude::*;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use sealcast_srtp::{
-    MasterKey, NullCipher, Options, Profile, Receiver, Sender, SrtpError, MAX_SSRCS, REPLAY_WINDOW,
+    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, Mki, Options, Profile,
+    ReplayWindow, SrtcpEncryption, SrtpError, MAX_SSRCS, REPLAY_WINDOW,
 };
-
-/// Both ends of a key that no other test has: the process knows of every living sender.
-fn pair(profile: Profile) -> (Sender, Receiver) {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let mut bytes = [7; 32];
-    bytes[..8].copy_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    let key = || {
-        MasterKey::new(
-            profile,
-            &bytes[..profile.key_len()],
-            &[9; 14][..profile.salt_len()],
-        )
-        .expect("the lengths come from the profile")
-    };
-    let options = || Options {
-        null_cipher: NullCipher::ForTestsAndTools,
-        ..Options::default()
-    };
-    (
-        Sender::new(key(), options()).expect("the engine takes the key"),
-        Receiver::new(key(), options()).expect("the engine takes the key"),
-    )
-}
+use support::{
+    mki, options, pair, pair_with, protect_rtcp, protect_rtp, rtcp, rtp_with, unprotect_rtcp,
+    unprotect_rtp,
+};
 
 fn any_profile() -> impl Strategy<Value = Profile> {
     prop::sample::select(&Profile::ALL[..])
 }
 
-/// An RTP packet with `csrcs` contributing sources and, maybe, an extension of some words.
-fn rtp(ssrc: u32, sequence: u16, csrcs: u8, extension: Option<u8>, payload: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0x80 | csrcs, 96];
-    packet.extend(sequence.to_be_bytes());
-    packet.extend([0, 0, 0x12, 0x34]);
-    packet.extend(ssrc.to_be_bytes());
-    packet.extend(std::iter::repeat_n(0xc5, 4 * usize::from(csrcs)));
-    if let Some(words) = extension {
-        packet[0] |= 0x10;
-        packet.extend([0xbe, 0xde, 0, words]);
-        packet.extend(std::iter::repeat_n(0xe0, 4 * usize::from(words)));
+prop_compose! {
+    /// Every option that both ends must agree on, and an MKI.
+    fn any_agreement()(
+        mki_len in prop::sample::select(&[0_usize, 1, 4, 128][..]),
+        rate in prop::sample::select(&[0_u32, 1, 8, 1 << 24][..]),
+        window in prop::sample::select(&[64_usize, 1024, 32_768][..]),
+        header in prop::sample::select(vec![
+            HeaderProtection::Clear,
+            HeaderProtection::Elements(ExtensionIds::new([1, 3, 14, 200]).expect("not zero")),
+            HeaderProtection::Cryptex(Cryptex::Required),
+        ]),
+        srtcp_encryption in prop::sample::select(
+            &[SrtcpEncryption::Required, SrtcpEncryption::Off][..],
+        ),
+    ) -> (Mki, Options) {
+        let options = Options {
+            key_derivation_rate: KeyDerivationRate::new(rate).expect("a power of two"),
+            replay_window: ReplayWindow::new(window).expect("a multiple of 64"),
+            header_protection: header,
+            srtcp_encryption,
+            ..options()
+        };
+        (mki(&vec![0x6b; mki_len]), options)
     }
-    packet.extend(payload);
-    packet
 }
 
-fn rtcp(ssrc: u32, body: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0x80, 201, 0, 1];
-    packet.extend(ssrc.to_be_bytes());
-    packet.extend(body);
-    packet
+prop_compose! {
+    /// A well-formed extension of one-byte or two-byte elements.
+    fn any_extension()(
+        is_one_byte: bool,
+        elements in prop::collection::vec((1_u8..15, 1_u8..17, any::<u8>()), 0..5),
+    ) -> (u16, Vec<u8>) {
+        let mut body = Vec::new();
+        for (id, len, byte) in elements {
+            if is_one_byte {
+                body.push(id << 4 | (len - 1));
+            } else {
+                body.extend([id * 16, len]);
+            }
+            body.extend(std::iter::repeat_n(byte, usize::from(len)));
+        }
+        body.resize(body.len().next_multiple_of(4), 0);
+        (if is_one_byte { 0xbede } else { 0x1000 }, body)
+    }
 }
 
-fn protect_rtp(sender: &mut Sender, plain: &[u8]) -> Result<Vec<u8>, SrtpError> {
-    let mut buffer = plain.to_vec();
-    buffer.resize(plain.len() + sender.profile().rtp_overhead(), 0);
-    let len = sender.protect_rtp(&mut buffer, plain.len())?;
-    assert_eq!(len, buffer.len());
-    Ok(buffer)
-}
-
-fn protect_rtcp(sender: &mut Sender, plain: &[u8]) -> Result<Vec<u8>, SrtpError> {
-    let mut buffer = plain.to_vec();
-    buffer.resize(plain.len() + sender.profile().rtcp_overhead(), 0);
-    let len = sender.protect_rtcp(&mut buffer, plain.len())?;
-    assert_eq!(len, buffer.len());
-    Ok(buffer)
-}
-
-fn unprotect_rtp(receiver: &mut Receiver, packet: &[u8]) -> Result<Vec<u8>, SrtpError> {
-    let mut buffer = packet.to_vec();
-    let len = receiver.unprotect_rtp(&mut buffer)?;
-    buffer.truncate(len);
-    Ok(buffer)
-}
-
-fn unprotect_rtcp(receiver: &mut Receiver, packet: &[u8]) -> Result<Vec<u8>, SrtpError> {
-    let mut buffer = packet.to_vec();
-    let len = receiver.unprotect_rtcp(&mut buffer)?;
-    buffer.truncate(len);
-    Ok(buffer)
+fn rtp(ssrc: u32, sequence: u16, csrcs: u8, extension: Option<u8>, payload: &[u8]) -> Vec<u8> {
+    let body = vec![0; 4 * usize::from(extension.unwrap_or(0))];
+    rtp_with(
+        ssrc,
+        sequence,
+        csrcs,
+        extension.map(|_| (0xbede, &body[..])),
+        payload,
+    )
 }
 
 proptest! {
     #[test]
-    fn opening_undoes_protecting(
+    fn opening_undoes_protecting_under_every_profile_and_option(
         profile in any_profile(),
+        (mki, options) in any_agreement(),
         ssrc: u32,
+        roc: u32,
         sequence in 0_u16..0x8000,
         csrcs in 0_u8..16,
-        extension in prop::option::of(0_u8..8),
+        extension in prop::option::of(any_extension()),
         payload in prop::collection::vec(any::<u8>(), 0..1300),
     ) {
-        let (mut sender, mut receiver) = pair(profile);
-        let plain = rtp(ssrc, sequence, csrcs, extension, &payload);
+        let (mut sender, mut receiver) = pair_with(profile, &mki, &options);
+        sender.set_roc(ssrc, roc).expect("before its first packet");
+        receiver.set_roc(ssrc, roc).expect("before its first packet");
+        let extension = extension.as_ref().map(|(tag, body)| (*tag, &body[..]));
+        let plain = rtp_with(ssrc, sequence, csrcs, extension, &payload);
         let protected = protect_rtp(&mut sender, &plain)?;
-        prop_assert_eq!(&protected[..plain.len() - payload.len()], &plain[..plain.len() - payload.len()]);
+        prop_assert!(protected.len() <= plain.len() + sender.rtp_overhead());
         if payload.len() >= 16 && profile.encrypts() {
-            prop_assert_ne!(&protected[plain.len() - payload.len()..plain.len()], &payload[..]);
+            prop_assert!(!protected.windows(payload.len()).any(|part| part == payload));
         }
-        prop_assert_eq!(unprotect_rtp(&mut receiver, &protected)?, plain);
+        let opened = unprotect_rtp(&mut receiver, &protected)?;
+        let is_cryptex = matches!(options.header_protection, HeaderProtection::Cryptex(_));
+        if is_cryptex && csrcs > 0 && extension.is_none() {
+            let with_empty_extension =
+                rtp_with(ssrc, sequence, csrcs, Some((0xbede, &[])), &payload);
+            prop_assert_eq!(opened, with_empty_extension);
+        } else {
+            prop_assert_eq!(opened, plain);
+        }
+        prop_assert_eq!(unprotect_rtp(&mut receiver, &protected), Err(SrtpError::Replayed));
 
         let plain = rtcp(ssrc, &payload);
         let protected = protect_rtcp(&mut sender, &plain)?;
+        prop_assert_eq!(protected.len(), plain.len() + sender.rtcp_overhead());
         prop_assert_eq!(unprotect_rtcp(&mut receiver, &protected)?, plain);
+        prop_assert_eq!(unprotect_rtcp(&mut receiver, &protected), Err(SrtpError::Replayed));
     }
 
     #[test]
@@ -138,10 +140,12 @@ proptest! {
     #[test]
     fn any_order_within_the_window_loses_nothing_and_every_replay_is_refused(
         profile in any_profile(),
+        (mki, mut options) in any_agreement(),
         start: u16,
         order in Just((0_u16..300).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        let (mut sender, mut receiver) = pair(profile);
+        options.replay_window = ReplayWindow::new(320).expect("a multiple of 64");
+        let (mut sender, mut receiver) = pair_with(profile, &mki, &options);
         // The newest index decides the rollover counter, so both ends must have seen the start.
         let start = start / 2;
         let opening = protect_rtp(&mut sender, &rtp(1, start, 0, None, b"first"))?;
