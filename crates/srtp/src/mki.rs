@@ -1,6 +1,6 @@
 //! The master key identifier: which of several master keys a packet was protected with.
 //!
-//! RFC 3711 §3.1 puts it between the ciphertext and the tag, RFC 7714 §7 behind everything, and in
+//! RFC 3711 §3.1 puts it between the ciphertext and the tag, RFC 7714 behind everything, and in
 //! neither place does the tag cover it. So it is put into a finished packet and taken out of an
 //! arrived one, and nothing else in this crate knows where it stands.
 

@@ -33,7 +33,7 @@ impl RocError {
     }
 }
 
-/// Of [`SsrcTable::admits`](crate::ssrc_table::SsrcTable::admits), which has two reasons to refuse.
+/// Of `SsrcTable::admits`, which has two reasons to refuse.
 impl From<SrtpError> for RocError {
     fn from(refusal: SrtpError) -> Self {
         match refusal {

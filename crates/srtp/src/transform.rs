@@ -81,8 +81,8 @@ impl Transform {
 
 /// Where a packet's trailing fields stand, which differs between the two families of transforms.
 impl Profile {
-    /// Bytes behind the MKI of an SRTP packet: RFC 3711 §3.1 puts it before the tag, RFC 7714 §7
-    /// counts the tag to the ciphertext.
+    /// Bytes behind the MKI of an SRTP packet: RFC 3711 §3.1 puts it before the tag, and the
+    /// tag of an AEAD is a part of its ciphertext (RFC 7714).
     pub(crate) const fn behind_rtp_mki(self) -> usize {
         if self.is_aead() {
             0
