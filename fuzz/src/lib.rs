@@ -28,6 +28,8 @@ pub struct Target {
 
 /// Every target there is.
 pub const TARGETS: &[Target] = &[
+    targets::srtp_packets::TARGET,
+    targets::srtp_session::TARGET,
     targets::rtp_header::TARGET,
     targets::rtcp::TARGET,
     targets::payloads::TARGET,

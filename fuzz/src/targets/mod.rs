@@ -9,3 +9,5 @@ pub(crate) mod payloads;
 pub(crate) mod reception;
 pub(crate) mod rtcp;
 pub(crate) mod rtp_header;
+pub(crate) mod srtp_packets;
+pub(crate) mod srtp_session;
