@@ -6,6 +6,7 @@ The paved path; everything else is one import deeper. See `README.md` for the fi
 from sealcast.codes import CODES, Code
 from sealcast.errors import Bug, LocalError, RemoteError, SealcastError
 from sealcast.secret import Secret
+from sealcast.srtp import SrtpProfile, SrtpReceiver, SrtpSender
 
 __version__ = "0.1.0"
 
@@ -17,5 +18,8 @@ __all__ = [
     "RemoteError",
     "SealcastError",
     "Secret",
+    "SrtpProfile",
+    "SrtpReceiver",
+    "SrtpSender",
     "__version__",
 ]

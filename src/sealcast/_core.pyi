@@ -4,8 +4,13 @@ Nothing here decides; what crosses is decided by `sealcast.policy`. JSON shapes 
 `sealcast.wire`. Every method may raise `CoreError`.
 """
 
-from collections.abc import Sequence
-from typing import Final, final
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Final, Literal, Self, final
+
+from sealcast.errors import SrtpError
+from sealcast.secret import Secret
+from sealcast.srtp import BytesLike, SrtpProfile
 
 __all__ = [
     "RELAY_LEGS",
@@ -14,11 +19,23 @@ __all__ = [
     "FrameSink",
     "FrameTap",
     "Front",
+    "KeyNearlySpent",
+    "KeySpent",
     "MediaIdentity",
     "Relay",
+    "SrtpReceiver",
+    "SrtpSender",
+    "SrtpStream",
+    "SrtpTotals",
     "__version__",
     "codes",
+    "srtp_outcomes",
+    "srtp_profile_table",
     "srtp_profiles",
+    "srtp_protect_arena",
+    "srtp_protect_pairs",
+    "srtp_unprotect_arena",
+    "srtp_unprotect_pairs",
 ]
 
 __version__: str
@@ -119,6 +136,326 @@ class Front:
     def close_connection(self, connection: int, code: str) -> None: ...
     def counters(self) -> bytes: ...
     def stop(self) -> None: ...
+
+@final
+class SrtpStream:
+    """What a context knows of one source. Bytes are those of plain packets."""
+
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def rtp_packets(self) -> int:
+        """SRTP packets protected or opened."""
+    @property
+    def rtp_bytes(self) -> int: ...
+    @property
+    def rtcp_packets(self) -> int:
+        """SRTCP packets protected or opened."""
+    @property
+    def rtcp_bytes(self) -> int: ...
+    @property
+    def replayed(self) -> int:
+        """Refused because the index had been received, or was used by this sender."""
+    @property
+    def too_old(self) -> int:
+        """Refused because they were behind the replay window."""
+    @property
+    def authentication_failed(self) -> int:
+        """Refused because the tag did not fit. Anyone can make this number grow."""
+    @property
+    def roc(self) -> int:
+        """The rollover counter of the newest packet, or the one that was set."""
+    @property
+    def highest_index(self) -> int | None:
+        """The newest SRTP index: the rollover counter times 2^16 plus the sequence number."""
+    @property
+    def highest_rtcp_index(self) -> int | None:
+        """The newest SRTCP index."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class SrtpTotals:
+    """What a context has counted over all sources, known or not."""
+
+    @property
+    def rtp_packets(self) -> int: ...
+    @property
+    def rtp_bytes(self) -> int: ...
+    @property
+    def rtcp_packets(self) -> int: ...
+    @property
+    def rtcp_bytes(self) -> int: ...
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many packets were refused, by code; a code that never came is not in it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class KeyNearlySpent:
+    """A master key reached its soft limit: agree on another one now."""
+
+    @property
+    def mki(self) -> bytes: ...
+    @property
+    def protocol(self) -> Literal["SRTP", "SRTCP"]: ...
+    @property
+    def remaining(self) -> int:
+        """How many packets are left."""
+    @property
+    def code(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class KeySpent:
+    """A master key reached its hard limit: no more packets of this protocol."""
+
+    @property
+    def mki(self) -> bytes: ...
+    @property
+    def protocol(self) -> Literal["SRTP", "SRTCP"]: ...
+    @property
+    def code(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class SrtpSender:
+    """Protects what one side sends under one master key.
+
+    See `sealcast.srtp` for the four forms of each call and for the rule about threads. Methods
+    raise subclasses of `sealcast.errors.SrtpError`.
+    """
+
+    def __new__(
+        cls,
+        profile: str,
+        master_key: BytesLike | Secret,
+        master_salt: BytesLike | Secret,
+        *,
+        mki: BytesLike | None = None,
+        replay_window: int = 1024,
+        max_ssrcs: int = 64,
+        ssrcs: Iterable[int] | None = None,
+        key_derivation_rate: int = 0,
+        rtp_lifetime: tuple[int, int] | None = None,
+        rtcp_lifetime: tuple[int, int] | None = None,
+        encrypted_extensions: Iterable[int] | None = None,
+        cryptex: bool = False,
+        unencrypted_srtcp: bool = False,
+        null_cipher: bool = False,
+    ) -> Self:
+        """Both ends must give the same keys, `mki`, `key_derivation_rate` and
+        `encrypted_extensions`.
+
+        `mki`: the key's identifier, up to 128 bytes; packets then carry one (RFC 3711 §8.1).
+        `replay_window`: how far behind the newest a packet may still be protected, in packets: a
+        multiple of 64 from 64 to 32,768 (RFC 3711 §3.3.2).
+        `max_ssrcs`: how many sources it remembers at most.
+        `ssrcs`: the only SSRCs that it serves. Two living senders may share a master key only if
+        both declare theirs and have none in common.
+        `key_derivation_rate`: 0 or a power of two up to 2^24, in packets (RFC 3711 §4.3.1).
+        `rtp_lifetime`, `rtcp_lifetime`: after how many packets `events()` warns and after how many
+        the key is spent; at most 2^48 and 2^31 (RFC 3711 §9.2), which is also the default.
+        `encrypted_extensions`: numbers of the header extension elements to encrypt (RFC 6904).
+        `cryptex`: encrypt the whole header extension and the CSRCs (RFC 9335).
+        `unencrypted_srtcp`: send SRTCP with E = 0 (SDES `UNENCRYPTED_SRTCP`).
+        `null_cipher`: take a profile that does not encrypt; for tests and tools.
+
+        Raises `UnknownProfile`, `BadKey`, `BadOption`, `NullCipherRefused` or `KeyInUse`.
+        """
+    @property
+    def profile(self) -> SrtpProfile:
+        """The profile of its keys."""
+    @property
+    def rtp_overhead(self) -> int:
+        """The most bytes that protection adds to an RTP packet: tag, MKI, RFC 9335's prefix."""
+    @property
+    def rtcp_overhead(self) -> int:
+        """The bytes that protection adds to an RTCP packet: tag, index, MKI."""
+    def protect(self, packet: BytesLike) -> bytes:
+        """Protect one RTP packet."""
+    def protect_rtcp(self, packet: BytesLike) -> bytes:
+        """Protect one compound RTCP packet."""
+    def protect_into(self, packet: BytesLike, target: BytesLike) -> int:
+        """Protect one RTP packet into the start of `target`, which may be the packet's own buffer.
+
+        Returns the length of the result, in bytes.
+        """
+    def protect_into_rtcp(self, packet: BytesLike, target: BytesLike) -> int:
+        """`protect_into` for a compound RTCP packet."""
+    def protect_many(self, packets: Iterable[BytesLike]) -> list[bytes | SrtpError]:
+        """Protect RTP packets in order; what was refused stands in its place, not raised."""
+    def protect_many_rtcp(self, packets: Iterable[BytesLike]) -> list[bytes | SrtpError]:
+        """`protect_many` for compound RTCP packets."""
+    def protect_arena(
+        self, arena: BytesLike, offsets: BytesLike, lengths: BytesLike, outcomes: BytesLike
+    ) -> int:
+        """Protect the RTP packets of an arena where they lie; returns how many went through."""
+    def protect_arena_rtcp(
+        self, arena: BytesLike, offsets: BytesLike, lengths: BytesLike, outcomes: BytesLike
+    ) -> int:
+        """`protect_arena` for compound RTCP packets."""
+    def add_key(
+        self, mki: BytesLike, master_key: BytesLike | Secret, master_salt: BytesLike | Secret
+    ) -> None:
+        """Hold another master key; its identifier is as long as the first one's."""
+    def use_key(self, mki: BytesLike) -> None:
+        """Protect with the key that has this identifier from now on."""
+    def remove_key(self, mki: BytesLike) -> None:
+        """Forget and wipe a master key."""
+    @property
+    def mkis(self) -> list[bytes]:
+        """The identifiers of the keys that it holds."""
+    def set_roc(self, ssrc: int, roc: int) -> None:
+        """Start a source at this rollover counter (RFC 3711 §3.3.1), before its first packet."""
+    def statistics(self) -> list[SrtpStream]:
+        """What it knows of each source."""
+    def totals(self) -> SrtpTotals:
+        """What it has counted over all sources, known or not."""
+    def events(self) -> list[KeyNearlySpent | KeySpent]:
+        """What happened to its keys since the last call; each comes once per key and protocol."""
+    def close(self) -> None:
+        """Wipe the keys now; every later call raises `ContextClosed`."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class SrtpReceiver:
+    """Opens what one side receives under one master key.
+
+    See `sealcast.srtp` for the four forms of each call and for the rule about threads. Methods
+    raise subclasses of `sealcast.errors.SrtpError`.
+    """
+
+    def __new__(
+        cls,
+        profile: str,
+        master_key: BytesLike | Secret,
+        master_salt: BytesLike | Secret,
+        *,
+        mki: BytesLike | None = None,
+        replay_window: int = 1024,
+        max_ssrcs: int = 64,
+        ssrcs: Iterable[int] | None = None,
+        key_derivation_rate: int = 0,
+        rtp_lifetime: tuple[int, int] | None = None,
+        rtcp_lifetime: tuple[int, int] | None = None,
+        encrypted_extensions: Iterable[int] | None = None,
+        cryptex: Literal["accepted", "required"] | None = None,
+        unencrypted_srtcp: bool = False,
+        null_cipher: bool = False,
+    ) -> Self:
+        """Both ends must give the same keys, `mki`, `key_derivation_rate` and
+        `encrypted_extensions`.
+
+        `mki`: the key's identifier, up to 128 bytes; packets then carry one (RFC 3711 §8.1).
+        `replay_window`: how far behind the newest a packet may come, in packets: a
+        multiple of 64 from 64 to 32,768 (RFC 3711 §3.3.2).
+        `max_ssrcs`: how many sources it remembers at most.
+        `ssrcs`: the only SSRCs that it serves.
+        `key_derivation_rate`: 0 or a power of two up to 2^24, in packets (RFC 3711 §4.3.1).
+        `rtp_lifetime`, `rtcp_lifetime`: after how many packets `events()` warns and after how many
+        the key is spent; at most 2^48 and 2^31 (RFC 3711 §9.2), which is also the default.
+        `encrypted_extensions`: numbers of the header extension elements to encrypt (RFC 6904).
+        `cryptex`: open headers protected by RFC 9335; `"accepted"` also takes clear ones,
+        `"required"` does not.
+        `unencrypted_srtcp`: take SRTCP with E = 0 too (SDES `UNENCRYPTED_SRTCP`).
+        `null_cipher`: take a profile that does not encrypt; for tests and tools.
+
+        Raises `UnknownProfile`, `BadKey`, `BadOption`, `NullCipherRefused`.
+        """
+    @property
+    def profile(self) -> SrtpProfile:
+        """The profile of its keys."""
+    def unprotect(self, packet: BytesLike) -> bytes:
+        """Open one SRTP packet."""
+    def unprotect_rtcp(self, packet: BytesLike) -> bytes:
+        """Open one compound SRTCP packet."""
+    def unprotect_into(self, packet: BytesLike, target: BytesLike) -> int:
+        """Open one SRTP packet into the start of `target`, which may be the packet's own buffer.
+
+        Returns the length of the result, in bytes.
+        """
+    def unprotect_into_rtcp(self, packet: BytesLike, target: BytesLike) -> int:
+        """`unprotect_into` for a compound SRTCP packet."""
+    def unprotect_many(self, packets: Iterable[BytesLike]) -> list[bytes | SrtpError]:
+        """Open SRTP packets in order; what was refused stands in its place, not raised."""
+    def unprotect_many_rtcp(self, packets: Iterable[BytesLike]) -> list[bytes | SrtpError]:
+        """`unprotect_many` for compound SRTCP packets."""
+    def unprotect_arena(
+        self, arena: BytesLike, offsets: BytesLike, lengths: BytesLike, outcomes: BytesLike
+    ) -> int:
+        """Open the SRTP packets of an arena where they lie; returns how many went through."""
+    def unprotect_arena_rtcp(
+        self, arena: BytesLike, offsets: BytesLike, lengths: BytesLike, outcomes: BytesLike
+    ) -> int:
+        """`unprotect_arena` for compound SRTCP packets."""
+    def add_key(
+        self, mki: BytesLike, master_key: BytesLike | Secret, master_salt: BytesLike | Secret
+    ) -> None:
+        """Hold another master key; its identifier is as long as the first one's."""
+    def remove_key(self, mki: BytesLike) -> None:
+        """Forget and wipe a master key."""
+    @property
+    def mkis(self) -> list[bytes]:
+        """The identifiers of the keys that it holds."""
+    def set_roc(self, ssrc: int, roc: int) -> None:
+        """Start a source at this rollover counter (RFC 3711 §3.3.1), before its first packet."""
+    def statistics(self) -> list[SrtpStream]:
+        """What it knows of each source."""
+    def totals(self) -> SrtpTotals:
+        """What it has counted over all sources, known or not."""
+    def events(self) -> list[KeyNearlySpent | KeySpent]:
+        """What happened to its keys since the last call; each comes once per key and protocol."""
+    def close(self) -> None:
+        """Wipe the keys now; every later call raises `ContextClosed`."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+def srtp_protect_pairs(
+    pairs: Iterable[tuple[SrtpSender, BytesLike]], rtcp: bool
+) -> list[bytes | SrtpError]: ...
+def srtp_unprotect_pairs(
+    pairs: Iterable[tuple[SrtpReceiver, BytesLike]], rtcp: bool
+) -> list[bytes | SrtpError]: ...
+def srtp_protect_arena(
+    senders: Sequence[SrtpSender],
+    which: BytesLike,
+    arena: BytesLike,
+    offsets: BytesLike,
+    lengths: BytesLike,
+    outcomes: BytesLike,
+    rtcp: bool,
+) -> int: ...
+def srtp_unprotect_arena(
+    receivers: Sequence[SrtpReceiver],
+    which: BytesLike,
+    arena: BytesLike,
+    offsets: BytesLike,
+    lengths: BytesLike,
+    outcomes: BytesLike,
+    rtcp: bool,
+) -> int: ...
+def srtp_outcomes() -> list[str]:
+    """The code of every number in `outcomes`; 0 is success and has an empty one."""
+
+def srtp_profile_table() -> list[tuple[str, int | None, str | None, int, int, int, int]]:
+    """The rows behind `sealcast.SrtpProfile`."""
 
 def srtp_profiles() -> list[tuple[str, int | None]]: ...
 def codes() -> list[str]: ...

@@ -694,23 +694,23 @@ _KEYS: Final = (
     ),
     (
         "SRTP.TOO_MANY_SSRCS",
-        "The peer uses more sources than a leg may have; the rest was dropped.",
-        "Publish one video and one audio without simulcast.",
+        "A packet has one source more than its context may hold, and was dropped.",
+        "Publish one video and one audio without simulcast, or make the context for more sources.",
     ),
     (
         "SRTP.KEY_EXHAUSTED",
-        "The key of this leg has protected as many packets as is safe.",
-        "Join again: a new leg has new keys.",
+        "A master key has protected as many packets as is safe.",
+        "Agree on a new key: join again, or add one to both ends.",
     ),
     (
         "SRTP.INDEX_USED",
         "A packet would have used a packet index twice and was not sent.",
-        "A fault of this node; report it.",
+        "Protect a sequence number once; send it again as RTX (RFC 4588). In a node it is a fault: report it.",
     ),
     (
         "SRTP.BUFFER_TOO_SMALL",
-        "A packet has no room for its authentication tag and was not sent.",
-        "A fault of this node; report it.",
+        "A packet has no room for what protection adds and was not sent.",
+        "Leave as many bytes behind the packet as the sender's overhead. In a node it is a fault: report it.",
     ),
     (
         "SRTP.SSRC_NOT_DECLARED",
@@ -771,6 +771,16 @@ _KEYS: Final = (
         "SRTP.BAD_KEY",
         "A key, or its identifier, does not fit its profile or its context.",
         "The detail says what fits: lengths, profile, identifier.",
+    ),
+    (
+        "SRTP.UNKNOWN_PROFILE",
+        "No SRTP profile has this name.",
+        "Use a member of sealcast.SrtpProfile.",
+    ),
+    (
+        "SRTP.CONTEXT_CLOSED",
+        "The SRTP context was closed and its keys are gone.",
+        "Make a new context with a new key.",
     ),
     (
         "POLICY.OUTSIDE_GRANT",

@@ -49,6 +49,14 @@ class Secret:
         """The bytes themselves. Every call is a place where a secret leaves; keep them few."""
         return bytes(self._bytes)
 
+    def lend(self) -> memoryview:
+        """The bytes where they lie, for native code that copies them into wiped memory.
+
+        Unlike `reveal` it leaves no copy behind. Until the view is released the secret cannot be
+        wiped.
+        """
+        return memoryview(self._bytes).toreadonly()
+
     def wipe(self) -> None:
         """Overwrite the bytes with zeros; the secret is empty afterwards."""
         for index in range(len(self._bytes)):

@@ -31,5 +31,11 @@ pub fn refusal(code: &str, detail: impl std::fmt::Display) -> PyErr {
 /// The code of a value from Python that does not have the agreed form.
 pub const BAD_ARGUMENT: &str = "CORE.BAD_ARGUMENT";
 
+/// The code of a call on an SRTP context after its `close()`.
+pub const CONTEXT_CLOSED: &str = "SRTP.CONTEXT_CLOSED";
+
+/// The code of a name that is no SRTP profile.
+pub const UNKNOWN_PROFILE: &str = "SRTP.UNKNOWN_PROFILE";
+
 /// All codes that this crate itself can emit.
-pub const CODES: &[&str] = &[BAD_ARGUMENT];
+pub const CODES: &[&str] = &[BAD_ARGUMENT, CONTEXT_CLOSED, UNKNOWN_PROFILE];

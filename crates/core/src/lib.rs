@@ -13,6 +13,7 @@
 mod error;
 mod front;
 mod media;
+mod srtp;
 
 use pyo3::prelude::*;
 
@@ -27,12 +28,25 @@ mod _core {
     use super::front::Front;
     #[pymodule_export]
     use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
+    #[pymodule_export]
+    use super::srtp::{
+        srtp_outcomes, srtp_protect_arena, srtp_protect_pairs, srtp_unprotect_arena,
+        srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver, SrtpSender, SrtpStream,
+        SrtpTotals,
+    };
 
     /// Every SRTP profile that the core knows: its name in the policy and its IANA number, if
     /// DTLS-SRTP has one for it.
     #[pyfunction]
     fn srtp_profiles() -> Vec<(&'static str, Option<u16>)> {
         super::srtp_profiles()
+    }
+
+    /// The table of SRTP profiles: name, number in DTLS-SRTP, name in SDES, and the lengths in bytes
+    /// of key, salt and what protection adds to RTP and to RTCP.
+    #[pyfunction]
+    fn srtp_profile_table() -> Vec<super::ProfileRow> {
+        super::srtp_profile_table()
     }
 
     /// Every code that the native side can emit.
@@ -54,6 +68,31 @@ fn srtp_profiles() -> Vec<(&'static str, Option<u16>)> {
         .iter()
         .map(|profile| (profile.name(), profile.id()))
         .collect()
+}
+
+type ProfileRow = (
+    &'static str,
+    Option<u16>,
+    Option<&'static str>,
+    usize,
+    usize,
+    usize,
+    usize,
+);
+
+fn srtp_profile_table() -> Vec<ProfileRow> {
+    let rows = sealcast_srtp::Profile::ALL.iter().map(|profile| {
+        (
+            profile.name(),
+            profile.id(),
+            profile.sdes_name(),
+            profile.key_len(),
+            profile.salt_len(),
+            profile.rtp_overhead(),
+            profile.rtcp_overhead(),
+        )
+    });
+    rows.collect()
 }
 
 fn codes() -> Vec<&'static str> {

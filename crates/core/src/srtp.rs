@@ -1,0 +1,496 @@
+//! `SrtpSender` and `SrtpReceiver`: SRTP and SRTCP contexts as Python objects.
+//!
+//! Does: every call in three forms (a new `bytes`, the caller's buffer, a batch), for RTP and for
+//! RTCP; makes typed exceptions of refusals; lets threads take turns (see [`context`]).
+//!
+//! Does not: know more of SRTP than `sealcast-srtp` tells it.
+//!
+//! What the caller must still do: leave an arena alone while a batch works on it.
+
+mod batch;
+mod context;
+mod facts;
+mod key;
+mod memory;
+mod options;
+mod refusal;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use pyo3::PyClass;
+use sealcast_srtp::{Cryptex, KeyError, MasterKey, Mki, Options, Receiver, Sender};
+
+use batch::{Arena, Batch};
+use context::{Context, Kind};
+use options::{cryptex, Wanted};
+use refusal::refused;
+
+pub use facts::{KeyNearlySpent, KeySpent, SrtpStream, SrtpTotals};
+
+/// Protects what one side sends under one master key.
+#[pyclass(module = "sealcast.srtp", frozen)]
+pub struct SrtpSender {
+    context: Context<Sender>,
+}
+
+/// Opens what one side receives under one master key.
+#[pyclass(module = "sealcast.srtp", frozen)]
+pub struct SrtpReceiver {
+    context: Context<Receiver>,
+}
+
+impl SrtpSender {
+    /// A sender whose key never was in Python.
+    pub fn from_master_key(key: MasterKey, options: Options) -> Result<Self, KeyError> {
+        Ok(Self {
+            context: Context::new(Sender::new(key, options)?),
+        })
+    }
+}
+
+impl SrtpReceiver {
+    /// A receiver whose key never was in Python.
+    pub fn from_master_key(key: MasterKey, options: Options) -> Result<Self, KeyError> {
+        Ok(Self {
+            context: Context::new(Receiver::new(key, options)?),
+        })
+    }
+}
+
+/// Writes the methods of both directions from one text: they differ in names, and in those that
+/// each has for itself. Docstrings are in `_core.pyi`, where they can speak of one direction.
+macro_rules! methods {
+    ($class:ident, $one:ident, $one_rtcp:ident, $into:ident, $into_rtcp:ident,
+     $many:ident, $many_rtcp:ident, $arena:ident, $arena_rtcp:ident, { $($own:tt)* }) => {
+        #[pymethods]
+        impl $class {
+            $($own)*
+
+            fn $one<'py>(&self, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+                self.context.one(packet, Kind::Rtp)
+            }
+
+            fn $one_rtcp<'py>(&self, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+                self.context.one(packet, Kind::Rtcp)
+            }
+
+            fn $into(
+                &self,
+                packet: &Bound<'_, PyAny>,
+                target: &Bound<'_, PyAny>,
+            ) -> PyResult<usize> {
+                self.context.within(packet, target, Kind::Rtp)
+            }
+
+            fn $into_rtcp(
+                &self,
+                packet: &Bound<'_, PyAny>,
+                target: &Bound<'_, PyAny>,
+            ) -> PyResult<usize> {
+                self.context.within(packet, target, Kind::Rtcp)
+            }
+
+            fn $many<'py>(&self, packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+                list(&self.context, packets, Kind::Rtp)
+            }
+
+            fn $many_rtcp<'py>(&self, packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+                list(&self.context, packets, Kind::Rtcp)
+            }
+
+            fn $arena(
+                &self,
+                py: Python<'_>,
+                arena: &Bound<'_, PyAny>,
+                offsets: &Bound<'_, PyAny>,
+                lengths: &Bound<'_, PyAny>,
+                outcomes: &Bound<'_, PyAny>,
+            ) -> PyResult<usize> {
+                let arena = Arena { memory: arena, offsets, lengths, outcomes };
+                arena.run(py, &[&self.context], None, Kind::Rtp)
+            }
+
+            fn $arena_rtcp(
+                &self,
+                py: Python<'_>,
+                arena: &Bound<'_, PyAny>,
+                offsets: &Bound<'_, PyAny>,
+                lengths: &Bound<'_, PyAny>,
+                outcomes: &Bound<'_, PyAny>,
+            ) -> PyResult<usize> {
+                let arena = Arena { memory: arena, offsets, lengths, outcomes };
+                arena.run(py, &[&self.context], None, Kind::Rtcp)
+            }
+
+            fn add_key(
+                &self,
+                mki: &Bound<'_, PyAny>,
+                master_key: &Bound<'_, PyAny>,
+                master_salt: &Bound<'_, PyAny>,
+            ) -> PyResult<()> {
+                let py = mki.py();
+                let mki = key::mki(Some(mki))?;
+                let profile = self.context.ask(py, |context| context.profile())?;
+                let key = key::master_key(profile, master_key, master_salt)?;
+                self.context
+                    .ask(py, |context| context.add_key(mki, key))?
+                    .map_err(|error| refused(py, error.code(), format!("{error}.")))
+            }
+
+            fn remove_key(&self, mki: &Bound<'_, PyAny>) -> PyResult<()> {
+                let py = mki.py();
+                let mki = key::mki(Some(mki))?;
+                self.context
+                    .ask(py, |context| context.remove_key(&mki))?
+                    .map_err(|error| refused(py, error.code(), format!("{error}.")))
+            }
+
+            #[getter]
+            fn mkis<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+                self.context.ask(py, |context| {
+                    let mkis = context.mkis();
+                    mkis.map(|mki| PyBytes::new(py, mki.as_bytes())).collect()
+                })
+            }
+
+            fn set_roc(&self, py: Python<'_>, ssrc: u32, roc: u32) -> PyResult<()> {
+                self.context
+                    .ask(py, |context| context.set_roc(ssrc, roc))?
+                    .map_err(|error| refused(py, error.code(), format!("{error}.")))
+            }
+
+            fn statistics(&self, py: Python<'_>) -> PyResult<Vec<SrtpStream>> {
+                self.context
+                    .ask(py, |context| context.streams().map(SrtpStream::from).collect())
+            }
+
+            fn totals(&self, py: Python<'_>) -> PyResult<SrtpTotals> {
+                self.context.ask(py, |context| context.totals().into())
+            }
+
+            fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+                let events: Vec<_> = self.context.ask(py, |context| {
+                    std::iter::from_fn(|| context.take_event()).collect()
+                })?;
+                events.iter().map(|event| facts::event(py, event)).collect()
+            }
+
+            #[getter]
+            fn profile<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                let profile = self.context.ask(py, |context| context.profile())?;
+                py.import("sealcast.srtp")?.getattr("SrtpProfile")?.call1((profile.name(),))
+            }
+
+            fn close(&self, py: Python<'_>) {
+                self.context.close(py);
+            }
+
+            fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+                slf
+            }
+
+            fn __exit__(
+                &self,
+                py: Python<'_>,
+                _kind: &Bound<'_, PyAny>,
+                _error: &Bound<'_, PyAny>,
+                _traceback: &Bound<'_, PyAny>,
+            ) {
+                self.context.close(py);
+            }
+        }
+    };
+}
+
+methods!(
+    SrtpSender,
+    protect,
+    protect_rtcp,
+    protect_into,
+    protect_into_rtcp,
+    protect_many,
+    protect_many_rtcp,
+    protect_arena,
+    protect_arena_rtcp,
+    {
+        #[new]
+        #[pyo3(signature = (
+            profile, master_key, master_salt, *, mki = None, replay_window = 1024, max_ssrcs = 64,
+            ssrcs = None, key_derivation_rate = 0, rtp_lifetime = None, rtcp_lifetime = None,
+            encrypted_extensions = None, cryptex = false, unencrypted_srtcp = false,
+            null_cipher = false
+        ))]
+        #[expect(
+            clippy::too_many_arguments,
+            reason = "keywords of a Python constructor"
+        )]
+        fn new(
+            profile: &Bound<'_, PyAny>,
+            master_key: &Bound<'_, PyAny>,
+            master_salt: &Bound<'_, PyAny>,
+            mki: Option<&Bound<'_, PyAny>>,
+            replay_window: usize,
+            max_ssrcs: usize,
+            ssrcs: Option<&Bound<'_, PyAny>>,
+            key_derivation_rate: u32,
+            rtp_lifetime: Option<(u64, u64)>,
+            rtcp_lifetime: Option<(u64, u64)>,
+            encrypted_extensions: Option<&Bound<'_, PyAny>>,
+            cryptex: bool,
+            unencrypted_srtcp: bool,
+            null_cipher: bool,
+        ) -> PyResult<Self> {
+            let py = profile.py();
+            let wanted = Wanted {
+                replay_window,
+                max_ssrcs,
+                ssrcs,
+                key_derivation_rate,
+                rtp_lifetime,
+                rtcp_lifetime,
+                encrypted_extensions,
+                // A sender protects every header it can; the word is a receiver's.
+                cryptex: cryptex.then_some(Cryptex::Required),
+                unencrypted_srtcp,
+                null_cipher,
+            };
+            let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
+            let sender = Sender::with_mki(mki, key, options)
+                .map_err(|error| refused(py, error.code(), format!("{error}.")))?;
+            Ok(Self {
+                context: Context::new(sender),
+            })
+        }
+
+        fn use_key(&self, mki: &Bound<'_, PyAny>) -> PyResult<()> {
+            let py = mki.py();
+            let mki = key::mki(Some(mki))?;
+            self.context
+                .ask(py, |sender| sender.use_key(&mki))?
+                .map_err(|error| refused(py, error.code(), format!("{error}.")))
+        }
+
+        #[getter]
+        fn rtp_overhead(&self, py: Python<'_>) -> PyResult<usize> {
+            self.context.ask(py, |sender| sender.rtp_overhead())
+        }
+
+        #[getter]
+        fn rtcp_overhead(&self, py: Python<'_>) -> PyResult<usize> {
+            self.context.ask(py, |sender| sender.rtcp_overhead())
+        }
+    }
+);
+methods!(
+    SrtpReceiver,
+    unprotect,
+    unprotect_rtcp,
+    unprotect_into,
+    unprotect_into_rtcp,
+    unprotect_many,
+    unprotect_many_rtcp,
+    unprotect_arena,
+    unprotect_arena_rtcp,
+    {
+        #[new]
+        #[pyo3(signature = (
+            profile, master_key, master_salt, *, mki = None, replay_window = 1024, max_ssrcs = 64,
+            ssrcs = None, key_derivation_rate = 0, rtp_lifetime = None, rtcp_lifetime = None,
+            encrypted_extensions = None, cryptex = None, unencrypted_srtcp = false,
+            null_cipher = false
+        ))]
+        #[expect(
+            clippy::too_many_arguments,
+            reason = "keywords of a Python constructor"
+        )]
+        fn new(
+            profile: &Bound<'_, PyAny>,
+            master_key: &Bound<'_, PyAny>,
+            master_salt: &Bound<'_, PyAny>,
+            mki: Option<&Bound<'_, PyAny>>,
+            replay_window: usize,
+            max_ssrcs: usize,
+            ssrcs: Option<&Bound<'_, PyAny>>,
+            key_derivation_rate: u32,
+            rtp_lifetime: Option<(u64, u64)>,
+            rtcp_lifetime: Option<(u64, u64)>,
+            encrypted_extensions: Option<&Bound<'_, PyAny>>,
+            cryptex: Option<&str>,
+            unencrypted_srtcp: bool,
+            null_cipher: bool,
+        ) -> PyResult<Self> {
+            let py = profile.py();
+            let wanted = Wanted {
+                replay_window,
+                max_ssrcs,
+                ssrcs,
+                key_derivation_rate,
+                rtp_lifetime,
+                rtcp_lifetime,
+                encrypted_extensions,
+                cryptex: self::cryptex(py, cryptex)?,
+                unencrypted_srtcp,
+                null_cipher,
+            };
+            let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
+            let receiver = Receiver::with_mki(mki, key, options)
+                .map_err(|error| refused(py, error.code(), format!("{error}.")))?;
+            Ok(Self {
+                context: Context::new(receiver),
+            })
+        }
+    }
+);
+
+/// What both constructors make of their arguments.
+fn arguments(
+    profile: &Bound<'_, PyAny>,
+    master_key: &Bound<'_, PyAny>,
+    master_salt: &Bound<'_, PyAny>,
+    mki: Option<&Bound<'_, PyAny>>,
+    wanted: &Wanted<'_, '_>,
+) -> PyResult<(Mki, MasterKey, Options)> {
+    let py = profile.py();
+    let profile = key::profile(py, profile.extract()?)?;
+    let options = wanted.options(py)?;
+    let mki = key::mki(mki)?;
+    Ok((
+        mki,
+        key::master_key(profile, master_key, master_salt)?,
+        options,
+    ))
+}
+
+/// A class whose objects hold a context.
+trait Holder: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
+    type Way: context::Direction;
+
+    fn context(&self) -> &Context<Self::Way>;
+}
+
+impl Holder for SrtpSender {
+    type Way = Sender;
+
+    fn context(&self) -> &Context<Sender> {
+        &self.context
+    }
+}
+
+impl Holder for SrtpReceiver {
+    type Way = Receiver;
+
+    fn context(&self) -> &Context<Receiver> {
+        &self.context
+    }
+}
+
+fn list<'py, D: context::Direction>(
+    context: &Context<D>,
+    packets: &Bound<'py, PyAny>,
+    kind: Kind,
+) -> PyResult<Bound<'py, PyList>> {
+    let mut batch = Batch::new(kind);
+    for packet in packets.try_iter()? {
+        batch.add(0, context, &packet?)?;
+    }
+    batch.run(packets.py(), &[context])
+}
+
+/// Packets of many contexts in one call.
+fn pairs<'py, H: Holder>(pairs: &Bound<'py, PyAny>, kind: Kind) -> PyResult<Bound<'py, PyList>> {
+    let mut batch = Batch::new(kind);
+    let mut holders: Vec<Bound<'py, H>> = Vec::new();
+    for pair in pairs.try_iter()? {
+        let (holder, packet) = pair?.extract::<(Bound<'py, H>, Bound<'py, PyAny>)>()?;
+        // Packets of one context usually follow one another.
+        let last = holders.last();
+        if last.is_none_or(|last| last.as_ptr() != holder.as_ptr()) {
+            holders.push(holder.clone());
+        }
+        batch.add(holders.len() - 1, holder.get().context(), &packet)?;
+    }
+    let contexts: Vec<_> = holders.iter().map(|one| one.get().context()).collect();
+    batch.run(pairs.py(), &contexts)
+}
+
+fn arena_of_many<H: Holder>(
+    contexts: &[Bound<'_, H>],
+    which: &Bound<'_, PyAny>,
+    arena: &Arena<'_, '_>,
+    kind: Kind,
+) -> PyResult<usize> {
+    let contexts: Vec<_> = contexts.iter().map(|one| one.get().context()).collect();
+    arena.run(which.py(), &contexts, Some(which), kind)
+}
+
+const fn kind(rtcp: bool) -> Kind {
+    if rtcp {
+        Kind::Rtcp
+    } else {
+        Kind::Rtp
+    }
+}
+
+/// `protect_many` of many senders: pairs of sender and packet.
+#[pyfunction]
+pub fn srtp_protect_pairs<'py>(
+    pairs: &Bound<'py, PyAny>,
+    rtcp: bool,
+) -> PyResult<Bound<'py, PyList>> {
+    self::pairs::<SrtpSender>(pairs, kind(rtcp))
+}
+
+/// `unprotect_many` of many receivers: pairs of receiver and packet.
+#[pyfunction]
+pub fn srtp_unprotect_pairs<'py>(
+    pairs: &Bound<'py, PyAny>,
+    rtcp: bool,
+) -> PyResult<Bound<'py, PyList>> {
+    self::pairs::<SrtpReceiver>(pairs, kind(rtcp))
+}
+
+/// `protect_arena` of many senders.
+#[pyfunction]
+pub fn srtp_protect_arena(
+    senders: Vec<Bound<'_, SrtpSender>>,
+    which: &Bound<'_, PyAny>,
+    arena: &Bound<'_, PyAny>,
+    offsets: &Bound<'_, PyAny>,
+    lengths: &Bound<'_, PyAny>,
+    outcomes: &Bound<'_, PyAny>,
+    rtcp: bool,
+) -> PyResult<usize> {
+    let arena = Arena {
+        memory: arena,
+        offsets,
+        lengths,
+        outcomes,
+    };
+    arena_of_many(&senders, which, &arena, kind(rtcp))
+}
+
+/// `unprotect_arena` of many receivers.
+#[pyfunction]
+pub fn srtp_unprotect_arena(
+    receivers: Vec<Bound<'_, SrtpReceiver>>,
+    which: &Bound<'_, PyAny>,
+    arena: &Bound<'_, PyAny>,
+    offsets: &Bound<'_, PyAny>,
+    lengths: &Bound<'_, PyAny>,
+    outcomes: &Bound<'_, PyAny>,
+    rtcp: bool,
+) -> PyResult<usize> {
+    let arena = Arena {
+        memory: arena,
+        offsets,
+        lengths,
+        outcomes,
+    };
+    arena_of_many(&receivers, which, &arena, kind(rtcp))
+}
+
+/// The code of every outcome that a batch writes, by number; 0 is success and has none.
+#[pyfunction]
+pub fn srtp_outcomes() -> Vec<&'static str> {
+    refusal::outcomes()
+}

@@ -1,0 +1,183 @@
+//! Memory that Python owns, reached through the buffer protocol.
+//!
+//! Does: asks an object for its bytes, contiguous and if need be writable, for the length of one
+//! closure; makes `bytes` objects in which a packet is worked on where it lies.
+//!
+//! Does not: keep a view longer than a call. While a view is held the exporter cannot move or
+//! resize its memory (CPython, "Buffer Protocol"); that is what the safety of this file rests on.
+
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// The place and length of bytes that a view keeps where they are.
+///
+/// An address and not a slice: between taking it and using it other Python threads may run, and
+/// two of them may name the same bytes.
+#[derive(Copy, Clone)]
+pub(crate) struct Memory {
+    start: *mut u8,
+    len: usize,
+    item_len: usize,
+}
+
+impl Memory {
+    /// Length of one element, in bytes, of the array that the exporter thinks it is.
+    pub(crate) const fn item_len(self) -> usize {
+        self.item_len
+    }
+
+    pub(crate) const fn len(self) -> usize {
+        self.len
+    }
+
+    /// The bytes, to read.
+    ///
+    /// # Safety
+    ///
+    /// The view is still held, and nothing writes these bytes while the slice lives.
+    pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: `start` is not null (see `view`) and `len` bytes from it belong to the exporter.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+
+    /// The bytes, to write.
+    ///
+    /// # Safety
+    ///
+    /// The view is still held and was taken by [`writable`], and nothing else reads or writes
+    /// these bytes while the slice lives.
+    pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
+        // SAFETY: as in `bytes`; the exporter agreed to writing.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+
+    /// Copies all of it to the start of `target`, which has room; the two may overlap.
+    ///
+    /// # Safety
+    ///
+    /// Both views are still held, `target` was taken by [`writable`], and no slice of it lives.
+    pub(crate) unsafe fn move_to(self, target: Self) {
+        debug_assert!(self.len <= target.len);
+        if self.start != target.start {
+            // SAFETY: both ranges are valid for `self.len` bytes; `copy` allows overlap.
+            unsafe { std::ptr::copy(self.start, target.start, self.len) }
+        }
+    }
+}
+
+/// Calls `with` with the bytes of any object that has contiguous ones.
+#[inline]
+pub(crate) fn readable<R>(
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    with: impl FnOnce(Memory) -> PyResult<R>,
+) -> PyResult<R> {
+    // The usual case, without the protocol: a `bytes` object never changes.
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        let bytes = bytes.as_bytes();
+        return with(Memory {
+            start: bytes.as_ptr().cast_mut(),
+            len: bytes.len(),
+            item_len: 1,
+        });
+    }
+    view(object, what, ffi::PyBUF_SIMPLE, with)
+}
+
+/// Calls `with` with the bytes of any object that has contiguous and writable ones.
+pub(crate) fn writable<R>(
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    with: impl FnOnce(Memory) -> PyResult<R>,
+) -> PyResult<R> {
+    view(object, what, ffi::PyBUF_WRITABLE, with)
+}
+
+fn view<R>(
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    flags: std::ffi::c_int,
+    with: impl FnOnce(Memory) -> PyResult<R>,
+) -> PyResult<R> {
+    let mut held = Held(ffi::Py_buffer::new());
+    // SAFETY: `object` is alive, and the structure stays where it is until it is released: some
+    // exporters make it point into itself.
+    if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut held.0, flags) } != 0 {
+        // Nothing was acquired: there is nothing to release.
+        std::mem::forget(held);
+        return Err(explained(object.py(), what));
+    }
+    let len = usize::try_from(held.0.len).unwrap_or(0);
+    let start = held.0.buf.cast::<u8>();
+    with(Memory {
+        // An empty exporter may say null, which no slice may start at.
+        start: if start.is_null() || len == 0 {
+            std::ptr::NonNull::dangling().as_ptr()
+        } else {
+            start
+        },
+        len,
+        // Set to the element's length even though no format was asked for (CPython, `Py_buffer`).
+        item_len: usize::try_from(held.0.itemsize).unwrap_or(0),
+    })
+}
+
+/// A filled-in `Py_buffer`, given back when dropped, also on the way of a panic.
+struct Held(ffi::Py_buffer);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: it was filled by `PyObject_GetBuffer`, and a view exists only in a call that
+        // holds the GIL.
+        unsafe { ffi::PyBuffer_Release(&raw mut self.0) }
+    }
+}
+
+/// One kind of error for every exporter's way to say no (CPython, NumPy and others differ).
+fn explained(py: Python<'_>, what: &str) -> PyErr {
+    let error = PyErr::fetch(py);
+    if error.is_instance_of::<PyTypeError>(py) {
+        return error;
+    }
+    let explained = PyBufferError::new_err(format!("{what}: {}", error.value(py)));
+    explained.set_cause(py, Some(error));
+    explained
+}
+
+/// A new `bytes` object: `packet`, followed by `growth` zeros. One allocation, one copy.
+#[inline]
+pub(crate) fn copy<'py>(
+    py: Python<'py>,
+    packet: &[u8],
+    growth: usize,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let size = ffi::Py_ssize_t::try_from(packet.len() + growth)?;
+    // SAFETY: a null pointer asks for uninitialised bytes; what comes back is a new reference to
+    // a `bytes` object, or null with an error set, which `from_owned_ptr_or_err` tells apart. Its
+    // bytes are all written here, before anybody reads them.
+    unsafe {
+        let object = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
+        let bytes = Bound::from_owned_ptr_or_err(py, object)?;
+        let start = ffi::PyBytes_AsString(object).cast::<u8>();
+        std::ptr::copy_nonoverlapping(packet.as_ptr(), start, packet.len());
+        std::ptr::write_bytes(start.add(packet.len()), 0, growth);
+        Ok(bytes.cast_into_unchecked())
+    }
+}
+
+/// The bytes of an object that [`copy`] made, to be worked on before it is handed out.
+///
+/// # Safety
+///
+/// Nobody else has a reference to the object.
+pub(crate) unsafe fn contents<'a>(bytes: &'a mut Bound<'_, PyBytes>) -> &'a mut [u8] {
+    let len = bytes.as_bytes().len();
+    // SAFETY: CPython keeps the bytes of the object at one place for its whole life. For a null
+    // pointer it makes a new object of every length but 0, whose one object has an empty slice.
+    unsafe {
+        let start = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<u8>();
+        std::slice::from_raw_parts_mut(start, len)
+    }
+}

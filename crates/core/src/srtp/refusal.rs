@@ -1,0 +1,102 @@
+//! How a packet or a key that goes no further becomes an exception of `sealcast.errors`.
+//!
+//! Each reason is one number in a batch's outcomes, one code and one class. The classes live in
+//! Python (`sealcast.errors.SRTP_ERRORS`), so that they have one hierarchy with all others.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+use sealcast_srtp::SrtpError;
+
+use crate::error::{refusal, CONTEXT_CLOSED};
+
+/// Why a packet went no further.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Refusal {
+    /// The context refused the packet.
+    Packet(SrtpError),
+    /// The context was closed.
+    Closed,
+}
+
+/// How many numbers an outcome may have: success, every error, and a closed context.
+const OUTCOMES: usize = SrtpError::ALL.len() + 2;
+
+impl Refusal {
+    /// Its place in [`outcomes`]; 0 is success.
+    pub(crate) fn number(self) -> u8 {
+        let number = match self {
+            Self::Packet(error) => {
+                let place = SrtpError::ALL.iter().position(|one| *one == error);
+                // `ALL` is complete; if it were not, the number of a closed context is the least
+                // wrong.
+                place.map_or(OUTCOMES - 1, |place| place + 1)
+            }
+            Self::Closed => OUTCOMES - 1,
+        };
+        u8::try_from(number).unwrap_or(u8::MAX)
+    }
+
+    /// The exception that is raised for it.
+    #[cold]
+    pub(crate) fn raised(self, py: Python<'_>) -> PyErr {
+        match classes(py) {
+            Ok(classes) => {
+                PyErr::from_type(classes[usize::from(self.number())].bind(py).clone(), ())
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// The exception as an element of a batch's results, without raising it.
+    #[cold]
+    pub(crate) fn listed(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        classes(py)?[usize::from(self.number())].bind(py).call0()
+    }
+}
+
+impl From<SrtpError> for Refusal {
+    fn from(error: SrtpError) -> Self {
+        Self::Packet(error)
+    }
+}
+
+/// The code of every outcome, by number; success has none.
+pub(crate) fn outcomes() -> Vec<&'static str> {
+    let mut codes = vec![""];
+    codes.extend(SrtpError::ALL.map(SrtpError::code));
+    codes.push(CONTEXT_CLOSED);
+    codes
+}
+
+/// The exception for what a constructor refused.
+#[cold]
+pub(crate) fn refused(py: Python<'_>, code: &'static str, detail: impl ToString) -> PyErr {
+    match class(py, code) {
+        Ok(class) => PyErr::from_type(class, (detail.to_string(),)),
+        Err(error) => error,
+    }
+}
+
+fn classes(py: Python<'_>) -> PyResult<&Vec<Py<PyType>>> {
+    static CLASSES: PyOnceLock<Vec<Py<PyType>>> = PyOnceLock::new();
+    CLASSES.get_or_try_init(py, || {
+        // Number 0 is never raised; the first class keeps its place.
+        let codes = outcomes();
+        let named = codes
+            .iter()
+            .map(|code| if code.is_empty() { codes[1] } else { code });
+        named
+            .map(|code| class(py, code).map(Bound::unbind))
+            .collect()
+    })
+}
+
+fn class<'py>(py: Python<'py>, code: &str) -> PyResult<Bound<'py, PyType>> {
+    let errors = py.import("sealcast.errors")?.getattr("SRTP_ERRORS")?;
+    let found = errors.cast_into::<PyDict>()?.get_item(code)?;
+    let Some(found) = found else {
+        return Err(refusal(code, "no class of sealcast.errors has this code"));
+    };
+    Ok(found.cast_into::<PyType>()?)
+}
