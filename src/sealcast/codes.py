@@ -705,12 +705,14 @@ _KEYS: Final = (
     (
         "SRTP.INDEX_USED",
         "A packet would have used a packet index twice and was not sent.",
-        "Protect a sequence number once; send it again as RTX (RFC 4588). In a node it is a fault: report it.",
+        "Protect a sequence number once and send it again as RTX (RFC 4588); if a node says this, "
+        "report it.",
     ),
     (
         "SRTP.BUFFER_TOO_SMALL",
         "A packet has no room for what protection adds and was not sent.",
-        "Leave as many bytes behind the packet as the sender's overhead. In a node it is a fault: report it.",
+        "Leave as many bytes free behind it as the sender's overhead; if a node says this, report "
+        "it.",
     ),
     (
         "SRTP.SSRC_NOT_DECLARED",
