@@ -29,6 +29,10 @@ __all__ = [
     "SrtpTotals",
     "__version__",
     "codes",
+    "srtp_known_aead_open",
+    "srtp_known_aead_seal",
+    "srtp_known_keystream",
+    "srtp_known_session_keys",
     "srtp_outcomes",
     "srtp_profile_table",
     "srtp_profiles",
@@ -451,6 +455,30 @@ def srtp_unprotect_arena(
     outcomes: BytesLike,
     rtcp: bool,
 ) -> int: ...
+def srtp_known_session_keys(
+    profile: str,
+    master_key: bytes,
+    master_salt: bytes,
+    purpose: Literal["rtp", "rtcp", "rtp_header"],
+    period: int,
+) -> list[bytes]:
+    """For published vectors: keys of the cipher and of authentication, and the salt."""
+
+def srtp_known_keystream(
+    profile: str, key: bytes, salt: bytes, ssrc: int, index: int, length: int
+) -> bytes:
+    """For published vectors: the keystream of AES-CM for one packet."""
+
+def srtp_known_aead_seal(
+    profile: str, key: bytes, salt: bytes, plain: bytes, index: int, rtcp: bool
+) -> bytes:
+    """For published vectors: one packet sealed under session keys."""
+
+def srtp_known_aead_open(
+    profile: str, key: bytes, salt: bytes, protected: bytes, index: int, rtcp: bool
+) -> bytes:
+    """For published vectors: one packet opened under session keys."""
+
 def srtp_outcomes() -> list[str]:
     """The code of every number in `outcomes`; 0 is success and has an empty one."""
 

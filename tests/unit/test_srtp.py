@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.srtp_packets import ends, flipped, rtcp, rtp
 
+import sealcast
 from sealcast import SrtpReceiver, SrtpSender, srtp
 from sealcast._core import codes
 from sealcast.codes import CODES
@@ -304,6 +305,11 @@ def test_every_code_that_a_packet_or_key_can_meet_has_a_class() -> None:
 def test_what_a_peer_sent_is_the_peers_fault() -> None:
     for kind in (ReplayedPacket, PacketTooOld, AuthenticationFailed):
         assert issubclass(kind, RemoteError)
+
+
+def test_the_paved_path_has_at_most_15_names() -> None:
+    assert len(sealcast.__all__) <= 15
+    assert {"SrtpProfile", "SrtpReceiver", "SrtpSender"} <= set(sealcast.__all__)
 
 
 def test_the_classes_are_those_of_the_module() -> None:

@@ -113,27 +113,66 @@ def test_a_context_closed_by_another_thread_ends_every_call_with_its_error() -> 
     together(work)
 
 
-def test_others_run_while_a_batch_is_worked_on() -> None:
-    profile = SrtpProfile.AES128_CM_SHA1_80
-    sender = SrtpSender(profile, bytes(range(16)), bytes(range(14)))
-    count, size = 4000, 8192
-    memory = bytearray(
-        b"".join(rtp(number, bytes(size - 100)).ljust(size, b"\0") for number in range(count))
-    )
+def slots(count: int, size: int) -> "tuple[bytearray, array[int], array[int], bytearray]":
+    """An arena of RTP packets with 100 bytes of room behind each."""
+    packets = [rtp(number, bytes(size - 112)) for number in range(count)]
+    memory = bytearray(b"".join(packet + bytes(100) for packet in packets))
     offsets = array("q", range(0, count * size + 1, size))
-    lengths, outcomes = array("q", [size - 88] * count), bytearray(count)
-    seen = threading.Event()
+    return memory, offsets, array("q", [size - 100] * count), bytearray(count)
 
-    def watch() -> None:
-        # The context is busy, so this waits its turn; that it began at all needs the GIL.
-        seen.set()
-        assert sender.totals().rtp_packets in {0, count}
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    assert sender.protect_arena(memory, offsets, lengths, outcomes) == count
-    assert seen.wait(10)
-    watcher.join()
+def test_others_run_while_a_batch_is_worked_on_and_cannot_resize_its_buffer() -> None:
+    key = iter(range(1 << 16))
+    refused = threading.Event()
+    for _ in range(100):
+        if refused.is_set():
+            break
+        salt = next(key).to_bytes(14, "big")
+        sender = SrtpSender(SrtpProfile.AES128_CM_SHA1_80, b"threads of tests", salt)
+        memory, offsets, lengths, outcomes = slots(2000, 4096)
+        over = threading.Event()
+
+        def resize(memory: bytearray = memory, over: threading.Event = over) -> None:
+            while not over.is_set():
+                try:
+                    memory.append(0)
+                except BufferError:
+                    # The buffer is held during the call only: so this ran during the call.
+                    refused.set()
+                    return
+
+        watcher = threading.Thread(target=resize)
+        watcher.start()
+        done = sender.protect_arena(memory, offsets, lengths, outcomes)
+        over.set()
+        watcher.join()
+        assert done == 2000
+    assert refused.is_set()
+
+
+def test_a_thread_that_writes_into_an_arena_spoils_its_packets_and_nothing_else() -> None:
+    sender, receiver = ends()
+    memory, offsets, lengths, outcomes = slots(500, 1300)
+    over = threading.Event()
+
+    def scribble() -> None:
+        step = 0
+        while not over.is_set():
+            step = (step + 7919) % len(memory)
+            memory[step] = step & 0xFF
+
+    writer = threading.Thread(target=scribble)
+    writer.start()
+    for _ in range(50):
+        sender.protect_arena(memory, offsets, lengths, outcomes)
+        receiver.unprotect_arena(memory, offsets, lengths, outcomes)
+        lengths = array("q", [1200] * 500)
+    over.set()
+    writer.join()
+    receiver.close()
+    other = SrtpSender(SrtpProfile.AEAD_AES_128_GCM, b"sixteen bytes...", bytes(12))
+    opened = SrtpReceiver(SrtpProfile.AEAD_AES_128_GCM, b"sixteen bytes...", bytes(12))
+    assert opened.unprotect(other.protect(rtp(1))) == rtp(1)
 
 
 def test_a_buffer_object_that_calls_back_into_the_context_does_not_lock_it() -> None:

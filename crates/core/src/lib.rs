@@ -7,8 +7,8 @@
 //! What it does **not** do: decide anything. A leg's policy, its admissible fingerprints and its
 //! profiles arrive decided.
 //!
-//! Key material never crosses: a [`media::MediaIdentity`] is a handle, and SRTP keys are derived and
-//! kept below.
+//! Key material never leaves: a [`media::MediaIdentity`] is a handle, and the SRTP keys of legs are
+//! derived and kept below. A program that uses [`srtp`] alone may hand keys in.
 
 mod error;
 mod front;
@@ -30,6 +30,7 @@ mod _core {
     use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
     #[pymodule_export]
     use super::srtp::{
+        srtp_known_aead_open, srtp_known_aead_seal, srtp_known_keystream, srtp_known_session_keys,
         srtp_outcomes, srtp_protect_arena, srtp_protect_pairs, srtp_unprotect_arena,
         srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver, SrtpSender, SrtpStream,
         SrtpTotals,

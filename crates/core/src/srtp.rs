@@ -11,6 +11,7 @@ mod batch;
 mod context;
 mod facts;
 mod key;
+mod known_answer;
 mod memory;
 mod options;
 mod refusal;
@@ -26,6 +27,9 @@ use options::{cryptex, Wanted};
 use refusal::refused;
 
 pub use facts::{KeyNearlySpent, KeySpent, SrtpStream, SrtpTotals};
+pub use known_answer::{
+    srtp_known_aead_open, srtp_known_aead_seal, srtp_known_keystream, srtp_known_session_keys,
+};
 
 /// Protects what one side sends under one master key.
 #[pyclass(module = "sealcast.srtp", frozen)]
@@ -57,8 +61,13 @@ impl SrtpReceiver {
     }
 }
 
+/// The typed exception for a key that [`SrtpSender::from_master_key`] or its twin did not take.
+pub fn key_refused(py: Python<'_>, error: &KeyError) -> PyErr {
+    refused(py, error.code(), error)
+}
+
 /// Writes the methods of both directions from one text: they differ in names, and in those that
-/// each has for itself. Docstrings are in `_core.pyi`, where they can speak of one direction.
+/// each has for itself. `_core.pyi` documents them for one direction at a time.
 macro_rules! methods {
     ($class:ident, $one:ident, $one_rtcp:ident, $into:ident, $into_rtcp:ident,
      $many:ident, $many_rtcp:ident, $arena:ident, $arena_rtcp:ident, { $($own:tt)* }) => {
@@ -66,14 +75,17 @@ macro_rules! methods {
         impl $class {
             $($own)*
 
+            /// One packet in, one new `bytes` out.
             fn $one<'py>(&self, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
                 self.context.one(packet, Kind::Rtp)
             }
 
+            /// One compound RTCP packet in, one new `bytes` out.
             fn $one_rtcp<'py>(&self, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
                 self.context.one(packet, Kind::Rtcp)
             }
 
+            /// One packet into the start of `target`; returns the length of the result.
             fn $into(
                 &self,
                 packet: &Bound<'_, PyAny>,
@@ -82,6 +94,7 @@ macro_rules! methods {
                 self.context.within(packet, target, Kind::Rtp)
             }
 
+            /// One compound RTCP packet into the start of `target`; returns the length of the result.
             fn $into_rtcp(
                 &self,
                 packet: &Bound<'_, PyAny>,
@@ -90,14 +103,17 @@ macro_rules! methods {
                 self.context.within(packet, target, Kind::Rtcp)
             }
 
+            /// Packets in order; a list of `bytes` and of exceptions, which are not raised.
             fn $many<'py>(&self, packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
                 list(&self.context, packets, Kind::Rtp)
             }
 
+            /// Compound RTCP packets in order; a list of `bytes` and of exceptions.
             fn $many_rtcp<'py>(&self, packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
                 list(&self.context, packets, Kind::Rtcp)
             }
 
+            /// The packets of an arena, where they lie; returns how many went through.
             fn $arena(
                 &self,
                 py: Python<'_>,
@@ -110,6 +126,7 @@ macro_rules! methods {
                 arena.run(py, &[&self.context], None, Kind::Rtp)
             }
 
+            /// The compound RTCP packets of an arena, where they lie; returns how many went through.
             fn $arena_rtcp(
                 &self,
                 py: Python<'_>,
@@ -122,6 +139,7 @@ macro_rules! methods {
                 arena.run(py, &[&self.context], None, Kind::Rtcp)
             }
 
+            /// Holds another master key; its identifier is as long as the first one's.
             fn add_key(
                 &self,
                 mki: &Bound<'_, PyAny>,
@@ -134,17 +152,19 @@ macro_rules! methods {
                 let key = key::master_key(profile, master_key, master_salt)?;
                 self.context
                     .ask(py, |context| context.add_key(mki, key))?
-                    .map_err(|error| refused(py, error.code(), format!("{error}.")))
+                    .map_err(|error| key_refused(py, &error))
             }
 
+            /// Forgets and wipes a master key.
             fn remove_key(&self, mki: &Bound<'_, PyAny>) -> PyResult<()> {
                 let py = mki.py();
                 let mki = key::mki(Some(mki))?;
                 self.context
                     .ask(py, |context| context.remove_key(&mki))?
-                    .map_err(|error| refused(py, error.code(), format!("{error}.")))
+                    .map_err(|error| key_refused(py, &error))
             }
 
+            /// The identifiers of the keys that it holds.
             #[getter]
             fn mkis<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
                 self.context.ask(py, |context| {
@@ -153,21 +173,25 @@ macro_rules! methods {
                 })
             }
 
+            /// Starts a source at this rollover counter, before its first packet (RFC 3711 §3.3.1).
             fn set_roc(&self, py: Python<'_>, ssrc: u32, roc: u32) -> PyResult<()> {
                 self.context
                     .ask(py, |context| context.set_roc(ssrc, roc))?
-                    .map_err(|error| refused(py, error.code(), format!("{error}.")))
+                    .map_err(|error| refused(py, error.code(), error))
             }
 
+            /// What it knows of each source.
             fn statistics(&self, py: Python<'_>) -> PyResult<Vec<SrtpStream>> {
                 self.context
                     .ask(py, |context| context.streams().map(SrtpStream::from).collect())
             }
 
+            /// What it has counted over all sources, known or not.
             fn totals(&self, py: Python<'_>) -> PyResult<SrtpTotals> {
                 self.context.ask(py, |context| context.totals().into())
             }
 
+            /// What happened to its keys since the last call.
             fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
                 let events: Vec<_> = self.context.ask(py, |context| {
                     std::iter::from_fn(|| context.take_event()).collect()
@@ -175,12 +199,14 @@ macro_rules! methods {
                 events.iter().map(|event| facts::event(py, event)).collect()
             }
 
+            /// The profile of its keys.
             #[getter]
             fn profile<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 let profile = self.context.ask(py, |context| context.profile())?;
                 py.import("sealcast.srtp")?.getattr("SrtpProfile")?.call1((profile.name(),))
             }
 
+            /// Wipes the keys now; every later call raises `ContextClosed`.
             fn close(&self, py: Python<'_>) {
                 self.context.close(py);
             }
@@ -255,26 +281,29 @@ methods!(
                 null_cipher,
             };
             let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
-            let sender = Sender::with_mki(mki, key, options)
-                .map_err(|error| refused(py, error.code(), format!("{error}.")))?;
+            let sender =
+                Sender::with_mki(mki, key, options).map_err(|error| key_refused(py, &error))?;
             Ok(Self {
                 context: Context::new(sender),
             })
         }
 
+        /// Protects with the key that has this identifier from now on.
         fn use_key(&self, mki: &Bound<'_, PyAny>) -> PyResult<()> {
             let py = mki.py();
             let mki = key::mki(Some(mki))?;
             self.context
                 .ask(py, |sender| sender.use_key(&mki))?
-                .map_err(|error| refused(py, error.code(), format!("{error}.")))
+                .map_err(|error| key_refused(py, &error))
         }
 
+        /// The most bytes that protection adds to an RTP packet.
         #[getter]
         fn rtp_overhead(&self, py: Python<'_>) -> PyResult<usize> {
             self.context.ask(py, |sender| sender.rtp_overhead())
         }
 
+        /// The bytes that protection adds to an RTCP packet.
         #[getter]
         fn rtcp_overhead(&self, py: Python<'_>) -> PyResult<usize> {
             self.context.ask(py, |sender| sender.rtcp_overhead())
@@ -333,8 +362,8 @@ methods!(
                 null_cipher,
             };
             let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
-            let receiver = Receiver::with_mki(mki, key, options)
-                .map_err(|error| refused(py, error.code(), format!("{error}.")))?;
+            let receiver =
+                Receiver::with_mki(mki, key, options).map_err(|error| key_refused(py, &error))?;
             Ok(Self {
                 context: Context::new(receiver),
             })

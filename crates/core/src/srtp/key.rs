@@ -14,7 +14,7 @@ pub(crate) fn profile(py: Python<'_>, name: &str) -> PyResult<Profile> {
         refused(
             py,
             UNKNOWN_PROFILE,
-            format!("{name:?} is none of {}.", known.join(", ")),
+            format!("{name:?} is none of {}", known.join(", ")),
         )
     })
 }
@@ -28,8 +28,7 @@ pub(crate) fn master_key(
     let py = key.py();
     secret(key, "the master key", |key| {
         secret(salt, "the master salt", |salt| {
-            MasterKey::new(profile, key, salt)
-                .map_err(|error| refused(py, error.code(), format!("{error}.")))
+            MasterKey::new(profile, key, salt).map_err(|error| refused(py, error.code(), error))
         })
     })
 }
@@ -42,7 +41,7 @@ pub(crate) fn mki(bytes: Option<&Bound<'_, PyAny>>) -> PyResult<Mki> {
     readable(bytes, "the master key identifier", |memory| {
         // SAFETY: the view is held, and the GIL keeps Python code from writing.
         Mki::new(unsafe { memory.bytes() })
-            .map_err(|error| refused(bytes.py(), error.code(), format!("{error}.")))
+            .map_err(|error| refused(bytes.py(), error.code(), error))
     })
 }
 

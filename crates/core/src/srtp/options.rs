@@ -31,13 +31,13 @@ impl Wanted<'_, '_> {
             return Err(refused(
                 py,
                 BAD_OPTION,
-                "encrypted_extensions (RFC 6904) and cryptex (RFC 9335) exclude each other.",
+                "encrypted_extensions (RFC 6904) and cryptex (RFC 9335) exclude each other",
             ));
         }
         let ssrcs = self.ssrcs.map(collected::<u32>).transpose()?;
         let elements = self.encrypted_extensions.map(collected::<u8>).transpose()?;
         self.valid(ssrcs, elements)
-            .map_err(|error| refused(py, error.code(), format!("{error}.")))
+            .map_err(|error| refused(py, error.code(), error))
     }
 
     fn valid(
@@ -94,7 +94,7 @@ pub(crate) fn cryptex(py: Python<'_>, word: Option<&str>) -> PyResult<Option<Cry
         Some(other) => Err(refused(
             py,
             BAD_OPTION,
-            format!("cryptex is \"accepted\", \"required\" or None, got {other:?}."),
+            format!("cryptex is \"accepted\", \"required\" or None, got {other:?}"),
         )),
     }
 }

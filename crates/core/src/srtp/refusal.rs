@@ -3,6 +3,8 @@
 //! Each reason is one number in a batch's outcomes, one code and one class. The classes live in
 //! Python (`sealcast.errors.SRTP_ERRORS`), so that they have one hierarchy with all others.
 
+use std::fmt::Display;
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -69,11 +71,11 @@ pub(crate) fn outcomes() -> Vec<&'static str> {
     codes
 }
 
-/// The exception for what a constructor refused.
+/// The exception for a key, an option or a call that was refused, with `sentence` as its detail.
 #[cold]
-pub(crate) fn refused(py: Python<'_>, code: &'static str, detail: impl ToString) -> PyErr {
+pub(crate) fn refused(py: Python<'_>, code: &'static str, sentence: impl Display) -> PyErr {
     match class(py, code) {
-        Ok(class) => PyErr::from_type(class, (detail.to_string(),)),
+        Ok(class) => PyErr::from_type(class, (format!("{sentence}."),)),
         Err(error) => error,
     }
 }
