@@ -29,6 +29,7 @@ __all__ = [
     "SrtpTotals",
     "__version__",
     "codes",
+    "srtp_forked",
     "srtp_known_aead_open",
     "srtp_known_aead_seal",
     "srtp_known_keystream",
@@ -286,6 +287,7 @@ class SrtpSender:
     def protect_into(self, packet: BytesLike, target: BytesLike) -> int:
         """Protect one RTP packet into the start of `target`, which may be the packet's own buffer.
 
+        `target` needs room for the packet and `rtp_overhead` bytes.
         Returns the length of the result, in bytes.
         """
     def protect_into_rtcp(self, packet: BytesLike, target: BytesLike) -> int:
@@ -387,6 +389,7 @@ class SrtpReceiver:
     def unprotect_into(self, packet: BytesLike, target: BytesLike) -> int:
         """Open one SRTP packet into the start of `target`, which may be the packet's own buffer.
 
+        `target` needs room for the whole protected packet.
         Returns the length of the result, in bytes.
         """
     def unprotect_into_rtcp(self, packet: BytesLike, target: BytesLike) -> int:
@@ -478,6 +481,9 @@ def srtp_known_aead_open(
     profile: str, key: bytes, salt: bytes, protected: bytes, index: int, rtcp: bool
 ) -> bytes:
     """For published vectors: one packet opened under session keys."""
+
+def srtp_forked() -> None:
+    """Called in the child of a fork: the senders of the parent are not the child's."""
 
 def srtp_outcomes() -> list[str]:
     """The code of every number in `outcomes`; 0 is success and has an empty one."""

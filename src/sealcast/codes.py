@@ -785,6 +785,11 @@ _KEYS: Final = (
         "Make a new context with a new key.",
     ),
     (
+        "SRTP.SENDER_FORKED",
+        "An SRTP sender was used in a process that was forked after the sender was made.",
+        "Make senders in the process that sends with them, each with a key of its own.",
+    ),
+    (
         "POLICY.OUTSIDE_GRANT",
         "A leg was sealed with something that policy had not granted, and was closed.",
         "A fault of this node; report it.",

@@ -162,6 +162,12 @@ class ContextClosed(SrtpError, LocalError):
     code = "SRTP.CONTEXT_CLOSED"
 
 
+class SenderForked(SrtpError, LocalError):
+    """The sender was made before this process was forked; its parent goes on with it."""
+
+    code = "SRTP.SENDER_FORKED"
+
+
 class BadKey(SrtpError, LocalError):
     """A key, salt or identifier does not have the length that it must have, or is not there."""
 
@@ -216,6 +222,7 @@ SRTP_ERRORS: Final[Mapping[str, type[SrtpError]]] = {
         HeaderNotProtected,
         CipherFailed,
         ContextClosed,
+        SenderForked,
         BadKey,
         KeyInUse,
         NullCipherRefused,

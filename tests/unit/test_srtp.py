@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.unit.srtp_packets import ends, flipped, rtcp, rtp
+from tests.unit.srtp_packets import ENCRYPTING, ends, flipped, rtcp, rtp
 
 import sealcast
-from sealcast import SrtpReceiver, SrtpSender, srtp
+from sealcast import SrtpProfile, SrtpReceiver, SrtpSender, srtp
 from sealcast._core import codes
 from sealcast.codes import CODES
 from sealcast.errors import (
@@ -249,6 +249,28 @@ def test_a_refusal_leaves_the_context_as_it_was() -> None:
     (stream,), (was,) = receiver.statistics(), before
     assert (stream.highest_index, stream.roc) == (was.highest_index, was.roc)
     assert receiver.unprotect(protected) == rtp(2)
+
+
+@pytest.mark.parametrize("profile", ENCRYPTING)
+def test_a_packet_that_was_not_authenticated_leaves_no_plaintext_behind(
+    profile: SrtpProfile,
+) -> None:
+    sender, receiver = ends(profile)
+    damaged = flipped(sender.protect(rtp(1, b"read me" * 20)))
+    target = bytearray(300)
+    with pytest.raises(AuthenticationFailed):
+        receiver.unprotect_into(damaged, target)
+    assert b"read me" not in target
+    arena = Arena([damaged], size=300)
+    assert receiver.unprotect_arena(*arena.arguments()) == 0
+    assert b"read me" not in arena.memory
+
+
+def test_a_packet_longer_than_any_datagram_is_a_packet_all_the_same() -> None:
+    sender, receiver = ends()
+    packet = rtp(1, bytes(1_000_000))
+    assert receiver.unprotect(sender.protect(packet)) == packet
+    assert receiver.unprotect(sender.protect(rtp(2))) == rtp(2)
 
 
 def test_a_closed_context_refuses_every_call() -> None:

@@ -34,8 +34,11 @@ pub const BAD_ARGUMENT: &str = "CORE.BAD_ARGUMENT";
 /// The code of a call on an SRTP context after its `close()`.
 pub const CONTEXT_CLOSED: &str = "SRTP.CONTEXT_CLOSED";
 
+/// The code of a call on an SRTP sender in a process that was forked after it was made.
+pub const SENDER_FORKED: &str = "SRTP.SENDER_FORKED";
+
 /// The code of a name that is no SRTP profile.
 pub const UNKNOWN_PROFILE: &str = "SRTP.UNKNOWN_PROFILE";
 
 /// All codes that this crate itself can emit.
-pub const CODES: &[&str] = &[BAD_ARGUMENT, CONTEXT_CLOSED, UNKNOWN_PROFILE];
+pub const CODES: &[&str] = &[BAD_ARGUMENT, CONTEXT_CLOSED, SENDER_FORKED, UNKNOWN_PROFILE];

@@ -30,10 +30,10 @@ mod _core {
     use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
     #[pymodule_export]
     use super::srtp::{
-        srtp_known_aead_open, srtp_known_aead_seal, srtp_known_keystream, srtp_known_session_keys,
-        srtp_outcomes, srtp_protect_arena, srtp_protect_pairs, srtp_unprotect_arena,
-        srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver, SrtpSender, SrtpStream,
-        SrtpTotals,
+        srtp_forked, srtp_known_aead_open, srtp_known_aead_seal, srtp_known_keystream,
+        srtp_known_session_keys, srtp_outcomes, srtp_protect_arena, srtp_protect_pairs,
+        srtp_unprotect_arena, srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver,
+        SrtpSender, SrtpStream, SrtpTotals,
     };
 
     /// Every SRTP profile that the core knows: its name in the policy and its IANA number, if

@@ -27,7 +27,9 @@ fn work<D: Direction>(jobs: &mut [Job<'_>], contexts: &[&Context<D>], kind: Kind
         let mut state = contexts[first.context].lock_detached();
         for job in run {
             let result = state
-                .open()
+                .as_mut()
+                .map_err(|refusal| *refusal)
+                .and_then(|state| state.open())
                 .and_then(|context| Ok(context.work(kind, job.slot, job.len)?));
             match result {
                 Ok(len) => job.len = len,
@@ -40,7 +42,7 @@ fn work<D: Direction>(jobs: &mut [Job<'_>], contexts: &[&Context<D>], kind: Kind
     }
 }
 
-/// Packets on their way in, copied under the GIL, one for each context in `run`.
+/// Packets on their way in, copied under the GIL.
 pub(crate) struct Batch<'py> {
     copies: Vec<Copied<'py>>,
     kind: Kind,
@@ -70,7 +72,7 @@ impl<'py> Batch<'py> {
     ) -> PyResult<()> {
         let py = packet.py();
         let (bytes, len) = readable(packet, "a packet", |packet| {
-            let growth = context.lock(py).growth(self.kind);
+            let growth = context.lock(py).map_or(0, |state| state.growth(self.kind));
             // SAFETY: the view is held and the GIL keeps Python code from writing.
             let packet = unsafe { packet.bytes() };
             Ok((copy(py, packet, growth)?, packet.len()))

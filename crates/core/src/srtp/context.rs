@@ -3,7 +3,11 @@
 //! Thread rule: calls on one context from several threads take turns. Whoever waits has let go of
 //! the GIL, and no call ever holds two contexts, so that no order of calls can deadlock. Which
 //! packet comes first is then up to the threads; a context never sees half a packet.
+//!
+//! Process rule: a fork would leave the same sender in two processes, and both would use the same
+//! packet indices. So a sender works in the process that made it; [`forked`] tells the child.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -21,8 +25,19 @@ pub(crate) enum Kind {
     Rtcp,
 }
 
+/// How many forks lie between this process and the first one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// This process is the child of a fork: what its parent sends with is not for it.
+pub(crate) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// What the two directions have in common: a packet becomes another one in place.
 pub(crate) trait Direction: Send + 'static {
+    /// Whether two processes may go on with copies of one context.
+    const SURVIVES_FORK: bool;
+
     /// Bytes by which a packet of this kind may grow.
     fn growth(&self, kind: Kind) -> usize;
 
@@ -31,6 +46,8 @@ pub(crate) trait Direction: Send + 'static {
 }
 
 impl Direction for Sender {
+    const SURVIVES_FORK: bool = false;
+
     fn growth(&self, kind: Kind) -> usize {
         match kind {
             Kind::Rtp => self.rtp_overhead(),
@@ -48,6 +65,8 @@ impl Direction for Sender {
 }
 
 impl Direction for Receiver {
+    const SURVIVES_FORK: bool = true;
+
     fn growth(&self, _: Kind) -> usize {
         0
     }
@@ -61,16 +80,20 @@ impl Direction for Receiver {
     }
 }
 
+/// No packet of a network is longer, and no scratch space that is kept.
+const LONGEST_DATAGRAM: usize = 1 << 16;
+
 /// A context that Python objects share, until it is closed.
 pub(crate) struct Context<D> {
     state: Mutex<State<D>>,
+    made_after: u32,
 }
 
 /// What the lock guards.
 pub(crate) struct State<D> {
     /// Gone once it is closed; its keys are wiped then.
     open: Option<D>,
-    /// Where a packet is opened before its plain length is known. Only ever grows.
+    /// Where a packet is opened before its plain length is known; as long as the longest so far.
     scratch: Vec<u8>,
 }
 
@@ -92,34 +115,49 @@ impl<D: Direction> Context<D> {
                 open: Some(context),
                 scratch: Vec::new(),
             }),
+            made_after: FORKS.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Asked before the lock: in a child it may be held by a thread that was not forked with it.
+    fn belongs_here(&self) -> Result<(), Refusal> {
+        if D::SURVIVES_FORK || self.made_after == FORKS.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(Refusal::Forked)
         }
     }
 
     /// Waits for its turn without the GIL.
     #[inline]
-    pub(crate) fn lock(&self, py: Python<'_>) -> MutexGuard<'_, State<D>> {
+    pub(crate) fn lock(&self, py: Python<'_>) -> Result<MutexGuard<'_, State<D>>, Refusal> {
+        self.belongs_here()?;
         // A panic under the lock would be a fault of ours; an index it spent stays spent (it is
         // recorded first), so that going on is safe.
-        self.state
-            .lock_py_attached(py)
-            .unwrap_or_else(PoisonError::into_inner)
+        let locked = self.state.lock_py_attached(py);
+        Ok(locked.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits for its turn on a thread that does not hold the GIL.
-    pub(crate) fn lock_detached(&self) -> MutexGuard<'_, State<D>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock_detached(&self) -> Result<MutexGuard<'_, State<D>>, Refusal> {
+        self.belongs_here()?;
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Drops the native context and its keys.
     pub(crate) fn close(&self, py: Python<'_>) {
-        let mut state = self.lock(py);
-        state.open = None;
-        state.scratch = Vec::new();
+        // In a child of a fork there is nothing to close that would be its own.
+        if let Ok(mut state) = self.lock(py) {
+            state.open = None;
+            state.scratch = Vec::new();
+        }
     }
 
     /// Asks something of the open context.
     pub(crate) fn ask<R>(&self, py: Python<'_>, question: impl FnOnce(&mut D) -> R) -> PyResult<R> {
-        let answer = self.lock(py).open().map(question);
+        let answer = self
+            .lock(py)
+            .and_then(|mut state| state.open().map(question));
         answer.map_err(|refusal| refusal.raised(py))
     }
 
@@ -132,7 +170,10 @@ impl<D: Direction> Context<D> {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let py = packet.py();
         let result = readable(packet, "the packet", |packet| {
-            let mut state = self.lock(py);
+            let mut state = match self.lock(py) {
+                Ok(state) => state,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
             // SAFETY: the view is held by `readable`; the GIL is held until the slice is gone, so
             // no Python code writes.
             let packet = unsafe { packet.bytes() };
@@ -151,7 +192,10 @@ impl<D: Direction> Context<D> {
         let py = packet.py();
         let result = readable(packet, "the packet", |packet| {
             writable(target, "the target", |target| {
-                let mut state = self.lock(py);
+                let mut state = match self.lock(py) {
+                    Ok(state) => state,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
                 let context = match state.open() {
                     Ok(context) => context,
                     Err(refusal) => return Ok(Err(refusal)),
@@ -203,9 +247,13 @@ impl<D: Direction> State<D> {
         }
         let buffer = &mut self.scratch[..packet.len()];
         buffer.copy_from_slice(packet);
-        Ok(match context.work(kind, buffer, packet.len()) {
+        let result = match context.work(kind, buffer, packet.len()) {
             Ok(len) => Ok(PyBytes::new(py, &buffer[..len])),
             Err(error) => Err(error.into()),
-        })
+        };
+        if self.scratch.len() > LONGEST_DATAGRAM {
+            self.scratch = Vec::new();
+        }
+        Ok(result)
     }
 }

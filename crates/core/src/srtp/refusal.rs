@@ -10,7 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 use sealcast_srtp::SrtpError;
 
-use crate::error::{refusal, CONTEXT_CLOSED};
+use crate::error::{refusal, CONTEXT_CLOSED, SENDER_FORKED};
 
 /// Why a packet went no further.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -19,22 +19,18 @@ pub(crate) enum Refusal {
     Packet(SrtpError),
     /// The context was closed.
     Closed,
+    /// The sender belongs to the process that this one was forked from.
+    Forked,
 }
-
-/// How many numbers an outcome may have: success, every error, and a closed context.
-const OUTCOMES: usize = SrtpError::ALL.len() + 2;
 
 impl Refusal {
     /// Its place in [`outcomes`]; 0 is success.
     pub(crate) fn number(self) -> u8 {
         let number = match self {
-            Self::Packet(error) => {
-                let place = SrtpError::ALL.iter().position(|one| *one == error);
-                // `ALL` is complete; if it were not, the number of a closed context is the least
-                // wrong.
-                place.map_or(OUTCOMES - 1, |place| place + 1)
-            }
-            Self::Closed => OUTCOMES - 1,
+            // In the order of `SrtpError::ALL`, as everything that counts them.
+            Self::Packet(error) => 1 + error as usize,
+            Self::Closed => 1 + SrtpError::ALL.len(),
+            Self::Forked => 2 + SrtpError::ALL.len(),
         };
         u8::try_from(number).unwrap_or(u8::MAX)
     }
@@ -67,7 +63,7 @@ impl From<SrtpError> for Refusal {
 pub(crate) fn outcomes() -> Vec<&'static str> {
     let mut codes = vec![""];
     codes.extend(SrtpError::ALL.map(SrtpError::code));
-    codes.push(CONTEXT_CLOSED);
+    codes.extend([CONTEXT_CLOSED, SENDER_FORKED]);
     codes
 }
 
