@@ -68,7 +68,7 @@ fuzz: boringssl ## every fuzz target for FUZZ_SECONDS (60) each; what breaks one
 	@tools/fuzz $(TARGET)
 
 .PHONY: docs
-docs: $(VENV)/.test $(VENV)/.linked native ## renew the pages that are made from tables
+docs: $(VENV)/.test $(VENV)/.linked ## renew the pages that are made from tables
 	$(BIN)/python -c 'from sealcast.codes import page; print(page(), end="")' > docs/codes.md
 
 .PHONY: test-interop

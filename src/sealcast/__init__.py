@@ -3,10 +3,15 @@
 The paved path; everything else is one import deeper. See `README.md` for the first picture.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from sealcast.codes import CODES, Code
 from sealcast.errors import Bug, LocalError, RemoteError, SealcastError
 from sealcast.secret import Secret
-from sealcast.srtp import SrtpProfile, SrtpReceiver, SrtpSender
+
+if TYPE_CHECKING:
+    from sealcast.srtp import SrtpProfile, SrtpReceiver, SrtpSender
 
 __version__ = "0.1.0"
 
@@ -23,3 +28,26 @@ __all__ = [
     "SrtpSender",
     "__version__",
 ]
+
+# Names with the native module behind them: imported when first asked for, so that a command that
+# needs no packets does not pay for it.
+_NATIVE = {
+    "SrtpProfile": "sealcast.srtp",
+    "SrtpReceiver": "sealcast.srtp",
+    "SrtpSender": "sealcast.srtp",
+}
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of ours
+
+    def __getattr__(name: str) -> object:
+        module = _NATIVE.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

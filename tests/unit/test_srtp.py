@@ -331,7 +331,11 @@ def test_what_a_peer_sent_is_the_peers_fault() -> None:
 
 def test_the_paved_path_has_at_most_15_names() -> None:
     assert len(sealcast.__all__) <= 15
-    assert {"SrtpProfile", "SrtpReceiver", "SrtpSender"} <= set(sealcast.__all__)
+    assert set(sealcast.__all__) <= set(dir(sealcast))
+    for name in sealcast.__all__:
+        assert getattr(sealcast, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'SrtpSession'"):
+        _ = sealcast.SrtpSession  # type: ignore[attr-defined]
 
 
 def test_the_classes_are_those_of_the_module() -> None:
