@@ -473,9 +473,9 @@ def srtp_known_keystream(
     """For published vectors: the keystream of AES-CM for one packet."""
 
 def srtp_known_aead_seal(
-    profile: str, key: bytes, salt: bytes, plain: bytes, index: int, rtcp: bool
+    profile: str, key: bytes, salt: bytes, plain: bytes, index: int, rtcp: bool, encrypted: bool
 ) -> bytes:
-    """For published vectors: one packet sealed under session keys."""
+    """For published vectors: one packet sealed under session keys; `encrypted` is SRTCP's E."""
 
 def srtp_known_aead_open(
     profile: str, key: bytes, salt: bytes, protected: bytes, index: int, rtcp: bool

@@ -266,10 +266,13 @@ def test_a_packet_that_was_not_authenticated_leaves_no_plaintext_behind(
     assert b"read me" not in arena.memory
 
 
-def test_a_packet_longer_than_any_datagram_is_a_packet_all_the_same() -> None:
+def test_a_packet_longer_than_any_datagram_is_refused_and_the_next_one_is_not() -> None:
     sender, receiver = ends()
-    packet = rtp(1, bytes(1_000_000))
-    assert receiver.unprotect(sender.protect(packet)) == packet
+    longest = rtp(1, bytes(65_535 - 12 - sender.rtp_overhead))
+    assert receiver.unprotect(sender.protect(longest)) == longest
+    for call in (sender.protect, receiver.unprotect):
+        with pytest.raises(MalformedPacket):
+            call(rtp(2, bytes(1_000_000)))
     assert receiver.unprotect(sender.protect(rtp(2))) == rtp(2)
 
 

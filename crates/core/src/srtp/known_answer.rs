@@ -33,7 +33,8 @@ pub fn srtp_known_session_keys<'py>(
     };
     let master = MasterKey::new(self::profile(py, profile)?, master_key, master_salt)
         .map_err(|error| refused(py, error.code(), error))?;
-    let keys = known_answer::derive(&master, purpose, period);
+    let keys = known_answer::derive(&master, purpose, period)
+        .map_err(|error| refused(py, error.code(), error))?;
     Ok([keys.encryption, keys.authentication, keys.salt].map(|key| PyBytes::new(py, &key)))
 }
 
@@ -53,8 +54,9 @@ pub fn srtp_known_keystream<'py>(
         .map_err(|error| refused(py, error.code(), error))
 }
 
-/// One packet sealed by an AEAD under session keys.
+/// One packet sealed by an AEAD under session keys; `encrypted` is the E flag of SRTCP.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "the fields of a vector")]
 pub fn srtp_known_aead_seal<'py>(
     py: Python<'py>,
     profile: &str,
@@ -63,11 +65,12 @@ pub fn srtp_known_aead_seal<'py>(
     plain: &[u8],
     index: u64,
     rtcp: bool,
+    encrypted: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mut session = AeadSession::new(self::profile(py, profile)?, key, salt)
         .map_err(|error| refused(py, error.code(), error))?;
     let sealed = if rtcp {
-        session.seal_rtcp(plain, u32::try_from(index)?, true)
+        session.seal_rtcp(plain, u32::try_from(index)?, encrypted)
     } else {
         session.seal_rtp(plain, index)
     };
