@@ -11,6 +11,7 @@ from sealcast.errors import Bug, LocalError, RemoteError, SealcastError
 from sealcast.secret import Secret
 
 if TYPE_CHECKING:
+    from sealcast.dtls import DtlsEndpoint, DtlsIdentity, DtlsPolicy
     from sealcast.srtp import SrtpProfile, SrtpReceiver, SrtpSender
 
 __version__ = "0.1.0"
@@ -19,6 +20,9 @@ __all__ = [
     "CODES",
     "Bug",
     "Code",
+    "DtlsEndpoint",
+    "DtlsIdentity",
+    "DtlsPolicy",
     "LocalError",
     "RemoteError",
     "SealcastError",
@@ -32,6 +36,9 @@ __all__ = [
 # Names with the native module behind them: imported when first asked for, so that a command that
 # needs no packets does not pay for it.
 _NATIVE = {
+    "DtlsEndpoint": "sealcast.dtls",
+    "DtlsIdentity": "sealcast.dtls",
+    "DtlsPolicy": "sealcast.dtls",
     "SrtpProfile": "sealcast.srtp",
     "SrtpReceiver": "sealcast.srtp",
     "SrtpSender": "sealcast.srtp",

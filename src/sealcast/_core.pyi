@@ -16,6 +16,7 @@ __all__ = [
     "RELAY_LEGS",
     "RELAY_TRACKS",
     "CoreError",
+    "DtlsEndpoint",
     "FrameSink",
     "FrameTap",
     "Front",
@@ -23,6 +24,7 @@ __all__ = [
     "KeySpent",
     "MediaIdentity",
     "Relay",
+    "SrtpKeys",
     "SrtpReceiver",
     "SrtpSender",
     "SrtpStream",
@@ -57,13 +59,47 @@ class CoreError(Exception):
 
 @final
 class MediaIdentity:
-    """A fresh certificate and key for one media leg; the key never leaves it."""
+    """A certificate and key for media legs; the key never leaves it."""
 
     @staticmethod
     def generate() -> MediaIdentity:
         """Make a self-signed P-256 certificate that nothing links to another leg."""
+    @staticmethod
+    def from_pem(chain_pem: bytes, key_pem: bytes) -> MediaIdentity:
+        """Read a PEM chain, leaf first, and its unencrypted PEM key."""
     def fingerprint(self, algorithm: str = "sha-256") -> str:
         """The certificate's digest as `AB:CD:…` (RFC 8122 §5)."""
+
+@final
+class DtlsEndpoint:
+    """One end of a DTLS association: see `sealcast.dtls`. Times are the caller's, in seconds."""
+
+    def __new__(
+        cls, spec: bytes, identity: MediaIdentity, roots_pem: bytes | None, now: float
+    ) -> DtlsEndpoint:
+        """Begin with the JSON of a `sealcast.wire.DtlsEndpointSpec`."""
+    def receive(self, now: float, datagram: bytes) -> None: ...
+    def tick(self, now: float) -> None: ...
+    def close(self, now: float) -> None: ...
+    def deadline(self) -> float | None: ...
+    def drain(self) -> list[bytes]: ...
+    def events(self) -> bytes:
+        """A JSON array of `sealcast.wire.DtlsEndpointEvent`."""
+    def keys(self) -> SrtpKeys:
+        """The keys; always the same handle."""
+    def counters(self) -> bytes:
+        """JSON of a `sealcast.wire.DtlsCounters`."""
+
+@final
+class SrtpKeys:
+    """Both directions' SRTP master keys, which leave once. Not made from Python."""
+
+    @property
+    def profile(self) -> str: ...
+    @property
+    def is_taken(self) -> bool: ...
+    def reveal(self) -> list[bytes]:
+        """Our key and salt, the peer's key and salt. `sealcast.dtls` makes this audible."""
 
 @final
 class Relay:

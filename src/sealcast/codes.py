@@ -520,6 +520,11 @@ _HANDSHAKE: Final = (
         "Nothing is wrong: it left.",
     ),
     (
+        "DTLS.IN_USE",
+        "Two threads used one DTLS endpoint at the same time.",
+        "Use an endpoint from one thread at a time; the refused call changed nothing.",
+    ),
+    (
         "DTLS.UNVALIDATED_SOURCE",
         "DTLS from an address that ICE has not proved was dropped.",
         "Harmless; it is how attackers try to win the handshake race.",
@@ -623,6 +628,36 @@ _IDENTITY: Final = (
         "DTLS.NO_PEER_CERTIFICATE",
         "The peer presented no certificate in the DTLS handshake.",
         "WebRTC peers always have one; report the peer's version.",
+    ),
+    (
+        "DTLS.UNKNOWN_CA",
+        "The peer's certificate was not issued by the authority that was expected.",
+        "Give the peer a certificate of that authority, or expect the one that issued its own.",
+    ),
+    (
+        "DTLS.CERTIFICATE_EXPIRED",
+        "A certificate of the peer's chain has expired.",
+        "Renew it; if its dates are right, look at this machine's clock.",
+    ),
+    (
+        "DTLS.CERTIFICATE_NOT_YET_VALID",
+        "A certificate of the peer's chain is not valid yet.",
+        "Wait until it is; if its dates are right, look at this machine's clock.",
+    ),
+    (
+        "DTLS.WRONG_USAGE",
+        "The peer's certificate may not be used in its role.",
+        "A DTLS client needs the usage clientAuth, a server serverAuth, or neither is named.",
+    ),
+    (
+        "DTLS.NAME_MISMATCH",
+        "The peer's certificate is of the expected authority but carries another name.",
+        "Somebody else answered, or the expected name is wrong; the detail has both.",
+    ),
+    (
+        "DTLS.CERTIFICATE_REFUSED",
+        "The peer's certificate chain breaks a rule.",
+        "The detail names the rule (RFC 5280 §6); issue the certificate anew.",
     ),
     (
         "DTLS.FINGERPRINT_MISMATCH",
@@ -788,6 +823,11 @@ _KEYS: Final = (
         "SRTP.SENDER_FORKED",
         "An SRTP sender was used in a process that was forked after the sender was made.",
         "Make senders in the process that sends with them, each with a key of its own.",
+    ),
+    (
+        "DTLS.KEYS_TAKEN",
+        "The keys of a handshake were asked for a second time.",
+        "They serve one sender and one receiver; make a new handshake for more.",
     ),
     (
         "POLICY.OUTSIDE_GRANT",

@@ -1,7 +1,8 @@
 """The shapes that cross to the native side and back, as JSON.
 
-Does: mirrors the structs of `crates/relay` and `crates/front` field by field: what Python decided
-goes down (`LegSpec`, `DoorSpec`), what happened comes up (events, facts, counters).
+Does: mirrors the structs of `crates/relay`, `crates/front` and `crates/core` field by field: what
+Python decided goes down (`LegSpec`, `DoorSpec`, `DtlsEndpointSpec`), what happened comes up
+(events, facts, counters).
 
 Does not: decide anything, or check more than types: what goes down was decided by
 `sealcast.policy`, what comes up is our own core's word.
@@ -136,6 +137,29 @@ class DoorSpec(Down, frozen=True):
     groups: str
     client_auth: Literal["none", "required"]
     hsts: bool = False
+
+
+# --- to a DTLS endpoint ---------------------------------------------------------------------------
+
+
+class DtlsEndpointSpec(Down, frozen=True):
+    """One end of a DTLS association that a program drives itself.
+
+    `fingerprints` count unless there is a trust bundle; then the certificate must carry the one
+    name that is given.
+    """
+
+    role: Literal["client", "server"]
+    fingerprints: tuple[FingerprintSpec, ...]
+    peer_uri: str | None
+    peer_dns: str | None
+    min_version: Version
+    max_version: Version
+    groups: str
+    srtp_profiles: tuple[str, ...]
+    mtu: int
+    handshake_timeout_s: float
+    initial_timeout_s: float
 
 
 # --- facts ----------------------------------------------------------------------------------------
@@ -380,6 +404,62 @@ class ConnectionClosed(Up, frozen=True, tag_field="type", tag="connection_closed
 FrontEvent = ConnectionOpened | HandshakeFailed | ConnectionClosed
 
 
+# --- from a DTLS endpoint -------------------------------------------------------------------------
+
+
+class DtlsCompleted(Up, frozen=True, tag_field="type", tag="handshake_completed"):
+    """The peer is proved, the handshake over, the keys there."""
+
+    facts: TlsFacts
+    proved_by: Literal["fingerprint", "authority"]
+    proved: str
+
+
+class DtlsFailed(Up, frozen=True, tag_field="type", tag="failed"):
+    """The association is over by a failure. Alerts are named as the registry has them."""
+
+    __match_args__ = ("code", "detail", "alert_sent", "alert_received")
+
+    code: str
+    detail: str
+    alert_sent: str | None = None
+    alert_received: str | None = None
+
+
+class DtlsClosed(Up, frozen=True, tag_field="type", tag="closed"):
+    """The peer closed an established association."""
+
+    __match_args__ = ("alert_sent", "alert_received")
+
+    alert_sent: str | None = None
+    alert_received: str | None = None
+
+
+DtlsEndpointEvent = DtlsCompleted | DtlsFailed | DtlsClosed
+
+
+class DtlsCounters(Up, frozen=True):
+    """Counts of one DTLS endpoint since its creation.
+
+    `received` datagrams had the shape of DTLS; `without_effect` of them changed nothing that can be
+    seen from outside: forged or repeated ones, and parts of a message whose rest is still to come.
+    `sent` counts what was made, also what was then `dropped_undrained`. The other drops are of
+    datagrams that came: empty, larger than 9216 bytes, no DTLS, after the end, and application
+    data, which nothing here expects.
+    """
+
+    received: int = 0
+    sent: int = 0
+    timeouts: int = 0
+    without_effect: int = 0
+    dropped_oversized: int = 0
+    dropped_empty: int = 0
+    dropped_not_dtls: int = 0
+    dropped_late: int = 0
+    dropped_undrained: int = 0
+    dropped_application_data: int = 0
+
+
 def _in_clear(value: object) -> str:
     """A secret on its way to the native side, which is the one place where it may be read."""
     if isinstance(value, Secret):
@@ -394,6 +474,8 @@ _FRONT = msgspec.json.Decoder(FrontEvent)
 _FACTS = msgspec.json.Decoder(TlsFacts)
 _RELAY_NUMBERS = msgspec.json.Decoder(RelayNumbers)
 _LEG_NUMBERS = msgspec.json.Decoder(LegNumbers)
+_DTLS_EVENTS = msgspec.json.Decoder(list[DtlsEndpointEvent])
+_DTLS_COUNTERS = msgspec.json.Decoder(DtlsCounters)
 
 
 def encode(value: msgspec.Struct) -> bytes:
@@ -438,3 +520,13 @@ def decode_leg_numbers(data: bytes) -> LegNumbers:
 def decode_facts(data: bytes) -> TlsFacts:
     """The facts in `Front.facts()`."""
     return _FACTS.decode(data)
+
+
+def decode_dtls_events(data: bytes) -> list[DtlsEndpointEvent]:
+    """The events in `DtlsEndpoint.events()`."""
+    return _DTLS_EVENTS.decode(data)
+
+
+def decode_dtls_counters(data: bytes) -> DtlsCounters:
+    """The counts in `DtlsEndpoint.counters()`."""
+    return _DTLS_COUNTERS.decode(data)

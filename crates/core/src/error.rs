@@ -40,5 +40,18 @@ pub const SENDER_FORKED: &str = "SRTP.SENDER_FORKED";
 /// The code of a name that is no SRTP profile.
 pub const UNKNOWN_PROFILE: &str = "SRTP.UNKNOWN_PROFILE";
 
+/// The code of a call to an endpoint that another thread is using.
+pub const DTLS_IN_USE: &str = "DTLS.IN_USE";
+
+/// The code of asking a second time for keys that leave once.
+pub const DTLS_KEYS_TAKEN: &str = "DTLS.KEYS_TAKEN";
+
 /// All codes that this crate itself can emit.
-pub const CODES: &[&str] = &[BAD_ARGUMENT, CONTEXT_CLOSED, SENDER_FORKED, UNKNOWN_PROFILE];
+pub const CODES: &[&str] = &[
+    BAD_ARGUMENT,
+    CONTEXT_CLOSED,
+    SENDER_FORKED,
+    UNKNOWN_PROFILE,
+    DTLS_IN_USE,
+    DTLS_KEYS_TAKEN,
+];

@@ -7,9 +7,12 @@
 //! What it does **not** do: decide anything. A leg's policy, its admissible fingerprints and its
 //! profiles arrive decided.
 //!
-//! Key material never leaves: a [`media::MediaIdentity`] is a handle, and the SRTP keys of legs are
-//! derived and kept below. A program that uses [`srtp`] alone may hand keys in.
+//! Key material crosses nowhere by itself: a [`media::MediaIdentity`] and a [`dtls::SrtpKeys`] are
+//! handles, and the SRTP keys of legs are derived and kept below. The one way out is
+//! `SrtpKeys.reveal`, which Python's face makes audible. A program that uses [`srtp`] alone may hand
+//! keys in.
 
+mod dtls;
 mod error;
 mod front;
 mod media;
@@ -22,6 +25,8 @@ use pyo3::prelude::*;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::dtls::{DtlsEndpoint, SrtpKeys};
     #[pymodule_export]
     use super::error::CoreError;
     #[pymodule_export]

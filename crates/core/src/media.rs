@@ -15,7 +15,7 @@ use crate::error::{refusal, BAD_ARGUMENT};
 /// How long a snapshot or a restart may wait for the relay's thread before it is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A fresh certificate and key for one media leg; the key never leaves it.
+/// A certificate and key for media legs; the key never leaves it.
 #[pyclass(module = "sealcast._core", frozen)]
 pub struct MediaIdentity {
     pub(crate) identity: Arc<Identity>,
@@ -27,6 +27,16 @@ impl MediaIdentity {
     #[staticmethod]
     fn generate() -> PyResult<Self> {
         let identity = Identity::ephemeral().map_err(|error| refusal(error.code(), error))?;
+        Ok(Self {
+            identity: Arc::new(identity),
+        })
+    }
+
+    /// Reads a PEM chain, leaf first, and its unencrypted PEM key.
+    #[staticmethod]
+    fn from_pem(chain_pem: &[u8], key_pem: &[u8]) -> PyResult<Self> {
+        let identity =
+            Identity::from_pem(chain_pem, key_pem).map_err(|error| refusal(error.code(), error))?;
         Ok(Self {
             identity: Arc::new(identity),
         })

@@ -396,7 +396,7 @@ fn endpoint(
         DtlsConfig {
             role: parameters.role,
             identity: Arc::clone(&parameters.identity),
-            expected: parameters.expected.clone(),
+            expected: parameters.expected.clone().into(),
             min_version: parameters.min_version,
             max_version: parameters.max_version,
             groups: parameters.groups.clone(),

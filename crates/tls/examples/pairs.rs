@@ -21,7 +21,7 @@ fn endpoint(
     let config = DtlsConfig {
         role,
         identity: Arc::clone(identity),
-        expected: vec![peer],
+        expected: vec![peer].into(),
         min_version: Version::V1_3,
         max_version: Version::V1_3,
         groups: groups.to_owned(),

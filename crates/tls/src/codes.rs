@@ -11,6 +11,18 @@ macro_rules! codes {
 codes! {
     /// The certificate presented in the DTLS handshake matches no admissible fingerprint.
     DTLS_FINGERPRINT_MISMATCH = "DTLS.FINGERPRINT_MISMATCH";
+    /// The peer's certificate was not issued by the authority that was expected.
+    DTLS_UNKNOWN_CA = "DTLS.UNKNOWN_CA";
+    /// A certificate of the peer's chain is past its notAfter.
+    DTLS_CERTIFICATE_EXPIRED = "DTLS.CERTIFICATE_EXPIRED";
+    /// A certificate of the peer's chain is before its notBefore.
+    DTLS_CERTIFICATE_NOT_YET_VALID = "DTLS.CERTIFICATE_NOT_YET_VALID";
+    /// A certificate that may not be used in the peer's role.
+    DTLS_WRONG_USAGE = "DTLS.WRONG_USAGE";
+    /// A certificate of the expected authority that carries another name.
+    DTLS_NAME_MISMATCH = "DTLS.NAME_MISMATCH";
+    /// The peer's chain breaks another rule of RFC 5280; the detail names it.
+    DTLS_CERTIFICATE_REFUSED = "DTLS.CERTIFICATE_REFUSED";
     /// The DTLS client sent no certificate.
     DTLS_NO_PEER_CERTIFICATE = "DTLS.NO_PEER_CERTIFICATE";
     /// No DTLS version that both ends admit; DTLS 1.0 ends here.

@@ -1,8 +1,9 @@
 //! One DTLS association, sans-IO: datagrams and the time in, datagrams and events out.
 //!
 //! **What it does.** DTLS 1.3 (RFC 9147) and 1.2 (RFC 6347) in both roles, for DTLS-SRTP
-//! (RFC 5764): certificates on both sides, each compared with the admissible fingerprints during
-//! the handshake (RFC 8122 §6.2), retransmission, a deadline of its own, close.
+//! (RFC 5764): certificates on both sides, each held against what is [`Expected`] during the
+//! handshake: a fingerprint (RFC 8122 §6.2) or an authority's word (RFC 5280); retransmission, a
+//! deadline of its own, close, and the names of the alerts that went either way.
 //!
 //! **What it does not.** It carries no application data (what arrives is dropped and counted),
 //! sends no cookie (the caller proved the address by ICE, RFC 8827 §6.5), issues and resumes no
@@ -28,9 +29,11 @@ mod backoff;
 mod config;
 mod context;
 mod event;
+mod expected;
 mod failure;
 mod link;
 mod proof;
+mod shape;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -39,7 +42,7 @@ use boring::error::ErrorStack;
 use boring::ssl::{ErrorCode, Ssl, SslStream};
 use zeroize::Zeroizing;
 
-use crate::{codes, facts, ffi, reason, witness, Fingerprint, TlsError};
+use crate::{alert_name, codes, facts, ffi, reason, witness, Fingerprint, TlsError};
 use failure::Failure;
 use link::Link;
 
@@ -64,7 +67,9 @@ const ALERT_HANDSHAKE_FAILURE: u8 = 40;
 
 pub use config::{DtlsConfig, Role};
 pub use event::{DtlsCounters, DtlsEvent};
+pub use expected::{Authority, Expected, PeerName};
 pub use link::MAX_DATAGRAM;
+pub use proof::Proved;
 
 enum State {
     Handshaking { deadline: Instant },
@@ -155,11 +160,19 @@ impl DtlsEndpoint {
             self.counters.dropped_oversized += 1;
             return;
         }
+        if !shape::is_dtls(datagram) {
+            self.counters.dropped_not_dtls += 1;
+            return;
+        }
         self.counters.received += 1;
         self.enter(now);
+        let before = self.footprint();
         self.stream.get_mut().arrive(datagram);
         self.advance();
         self.leave();
+        if self.footprint() == before {
+            self.counters.without_effect += 1;
+        }
     }
 
     /// Does what is due: retransmissions, acknowledgements, the handshake deadline.
@@ -248,11 +261,53 @@ impl DtlsEndpoint {
         Ok(material)
     }
 
-    /// Which of the expected fingerprints the peer's certificate met; `None` before it was proved.
-    pub fn proved_fingerprint(&self) -> Option<&Fingerprint> {
+    /// The number of the SRTP profile that was agreed on (RFC 5764 §4.1.2); `None` before.
+    pub fn srtp_profile_id(&self) -> Option<u16> {
+        self.is_established()
+            .then(|| facts::srtp_profile_id(self.stream.ssl()))
+            .flatten()
+    }
+
+    /// By what the peer proved itself; `None` before it did.
+    pub fn proved(&self) -> Option<&Proved> {
         self.is_established()
             .then(|| proof::proved(self.stream.ssl()))
             .flatten()
+    }
+
+    /// The name that the peer proved: what its authority vouches for if that was asked for, else
+    /// the certificate's subject. Empty before.
+    pub fn proved_name(&self) -> String {
+        match self.proved() {
+            Some(Proved::Authority(authority)) => match authority.name() {
+                Some(name) => name.value().to_owned(),
+                None => facts::peer_subject(self.stream.ssl()),
+            },
+            Some(Proved::Fingerprint(_)) => facts::peer_subject(self.stream.ssl()),
+            None => String::new(),
+        }
+    }
+
+    /// Which of the expected fingerprints the peer's certificate met; `None` before it was proved,
+    /// or if it was proved by an authority.
+    pub fn proved_fingerprint(&self) -> Option<&Fingerprint> {
+        match self.proved()? {
+            Proved::Fingerprint(fingerprint) => Some(fingerprint),
+            Proved::Authority(_) => None,
+        }
+    }
+
+    /// The name of the last alert that this end sent, close_notify included.
+    pub fn alert_sent(&self) -> Option<&'static str> {
+        let witness = witness::of(self.stream.ssl())?;
+        witness.alert_sent().map(alert_name)
+    }
+
+    /// The name of the last alert that the peer sent and the engine believed, close_notify
+    /// included. During a handshake it is unauthenticated.
+    pub fn alert_received(&self) -> Option<&'static str> {
+        let witness = witness::of(self.stream.ssl())?;
+        witness.alert_received().map(alert_name)
     }
 
     /// Counts since creation.
@@ -278,6 +333,17 @@ impl DtlsEndpoint {
     fn leave(&mut self) {
         drop(ErrorStack::get());
         self.timer = self.next_timer();
+    }
+
+    /// What a datagram that changed nothing leaves as it was.
+    fn footprint(&self) -> impl PartialEq {
+        (
+            self.stream.get_ref().sent(),
+            self.events.len(),
+            self.counters.dropped_application_data,
+            self.timer.map(|timer| timer.engine),
+            self.stream.ssl().state_string_long(),
+        )
     }
 
     fn engine_time(&self) -> Duration {

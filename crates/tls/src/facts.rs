@@ -76,6 +76,20 @@ pub struct PeerCertificate {
     pub sha256: String,
 }
 
+/// The registered number of the SRTP profile that was agreed on.
+pub(crate) fn srtp_profile_id(ssl: &SslRef) -> Option<u16> {
+    let profile = ssl.selected_srtp_profile()?;
+    u16::try_from(profile.id().as_raw()).ok()
+}
+
+/// The subject of the peer's certificate.
+pub(crate) fn peer_subject(ssl: &SslRef) -> String {
+    ssl.peer_certificate()
+        .map_or_else(String::new, |certificate| {
+            name_text(certificate.subject_name())
+        })
+}
+
 /// Reads the facts of an established connection.
 pub(crate) fn read(ssl: &SslRef, protocol: &'static str) -> Facts {
     let version = match ssl.version_str() {
@@ -98,9 +112,7 @@ pub(crate) fn read(ssl: &SslRef, protocol: &'static str) -> Facts {
         group: ssl.curve_name().map(str::to_owned),
         peer_signature: signature_name(ssl.peer_signature_algorithm().and_then(|s| s.name())),
         own_signature: signature_name(seen.and_then(witness::Witness::own_signature)),
-        srtp_profile_id: ssl
-            .selected_srtp_profile()
-            .and_then(|profile| u16::try_from(profile.id().as_raw()).ok()),
+        srtp_profile_id: srtp_profile_id(ssl),
         own_sha256: seen
             .and_then(witness::Witness::own_sha256)
             .map(str::to_owned),

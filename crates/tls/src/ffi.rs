@@ -1,15 +1,20 @@
 //! The few BoringSSL functions that the safe binding lacks. The only unsafe code of the crate.
 //!
 //! What is here: the clock of a DTLS context, its retransmission timers, sending a fatal alert,
-//! dropping handshake state after use, and one bit about early data. Each wrapper takes a live
+//! dropping handshake state after use, alerts by number, what a certificate is to be judged for,
+//! and one bit about early data. Each wrapper takes a live
 //! `SslRef`, so the pointer is valid for the call; none keeps it.
 
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use boring::error::ErrorStack;
 use boring::ssl::{SslContextBuilder, SslRef};
+use boring::x509::X509StoreContextRef;
 use boring_sys as raw;
 use foreign_types_shared::ForeignTypeRef;
 
@@ -87,4 +92,78 @@ pub(crate) fn send_fatal_alert(ssl: &mut SslRef, alert: u8) {
 pub(crate) fn early_data_accepted(ssl: &SslRef) -> bool {
     // SAFETY: `ssl` is live.
     unsafe { raw::SSL_early_data_accepted(ssl.as_ptr()) == 1 }
+}
+
+/// What the engine tells while it works.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// An alert with this number went out.
+    AlertSent(u8),
+    /// An alert with this number came in, and was believed.
+    AlertReceived(u8),
+    /// The handshake is complete.
+    HandshakeDone,
+}
+
+/// Who is told. It must not panic: the engine calls it from C.
+type Listener = fn(&SslRef, Moment);
+
+/// The engine's callback has no room for a listener of its own, and the crate needs only one.
+static LISTENER: OnceLock<Listener> = OnceLock::new();
+
+unsafe extern "C" fn moment(ssl: *const raw::SSL, kind: libc::c_int, value: libc::c_int) {
+    // An alert's value is its level times 256 plus its number (ssl.h, SSL_CTX_set_info_callback).
+    let number = (value & 0xff) as u8;
+    let moment = match kind {
+        raw::SSL_CB_WRITE_ALERT => Moment::AlertSent(number),
+        raw::SSL_CB_READ_ALERT => Moment::AlertReceived(number),
+        raw::SSL_CB_HANDSHAKE_DONE => Moment::HandshakeDone,
+        _ => return,
+    };
+    if let Some(listener) = LISTENER.get() {
+        // SAFETY: BoringSSL passes a live connection, and nothing is changed through it.
+        listener(unsafe { SslRef::from_ptr(ssl.cast_mut()) }, moment);
+    }
+}
+
+/// Has the connections of this context tell `listener`. The binding has this too, but hides the
+/// numbers of alerts. The first listener stays.
+pub(crate) fn on_moment(context: &mut SslContextBuilder, listener: Listener) {
+    LISTENER.get_or_init(|| listener);
+    // SAFETY: the context is live and owned by the builder; the callback is a static function.
+    unsafe { raw::SSL_CTX_set_info_callback(context.as_ptr(), Some(moment)) }
+}
+
+/// What a certificate is judged for (RFC 5280 §4.2.1.12).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CertificatePurpose {
+    /// Its holder connects.
+    Client,
+    /// Its holder is connected to.
+    Server,
+}
+
+impl fmt::Display for CertificatePurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CertificatePurpose::Client => "clients",
+            CertificatePurpose::Server => "servers",
+        })
+    }
+}
+
+/// Makes a verification ask for a usage.
+pub(crate) fn set_certificate_purpose(
+    context: &mut X509StoreContextRef,
+    purpose: CertificatePurpose,
+) -> Result<(), ErrorStack> {
+    let purpose = match purpose {
+        CertificatePurpose::Client => raw::X509_PURPOSE_SSL_CLIENT,
+        CertificatePurpose::Server => raw::X509_PURPOSE_SSL_SERVER,
+    };
+    // SAFETY: the context is live, initialised and borrowed exclusively.
+    match unsafe { raw::X509_STORE_CTX_set_purpose(context.as_ptr(), purpose) } {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
+    }
 }

@@ -1,16 +1,17 @@
 //! What BoringSSL tells only during a handshake, kept for afterwards.
 //!
 //! Our own signature algorithm is forgotten when the handshake ends, our own certificate with the
-//! rest of a shed configuration, and the ClientHello is readable only in its callback. A [`Witness`] rides in the connection's ex-data; its fields are
-//! write-once cells because callbacks have a shared reference only.
+//! rest of a shed configuration; the ClientHello is readable only in its callback, and an alert is
+//! told once, when it passes. A [`Witness`] rides in the connection's ex-data; its fields are cells
+//! because callbacks have a shared reference only.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::OnceLock;
 
 use boring::ex_data::Index;
-use boring::ssl::{
-    ClientHello, ExtensionType, Ssl, SslContextBuilder, SslInfoCallbackMode, SslRef,
-};
+use boring::ssl::{ClientHello, ExtensionType, Ssl, SslContextBuilder, SslRef};
 
+use crate::ffi::{self, Moment};
 use crate::{Fingerprint, FingerprintHash};
 
 /// Observations of one handshake.
@@ -19,6 +20,32 @@ pub(crate) struct Witness {
     own_signature: OnceLock<&'static str>,
     own_sha256: OnceLock<String>,
     offered_version: OnceLock<u16>,
+    alert_sent: LastAlert,
+    alert_received: LastAlert,
+}
+
+/// The number of the alert that passed last, if one did. Read and written by whoever holds the
+/// connection, so there is no order to keep.
+#[derive(Debug)]
+struct LastAlert(AtomicU16);
+
+impl LastAlert {
+    /// No alert has this number: theirs have eight bits.
+    const NONE: u16 = u16::MAX;
+
+    fn note(&self, number: u8) {
+        self.0.store(number.into(), Ordering::Relaxed);
+    }
+
+    fn number(&self) -> Option<u8> {
+        u8::try_from(self.0.load(Ordering::Relaxed)).ok()
+    }
+}
+
+impl Default for LastAlert {
+    fn default() -> LastAlert {
+        LastAlert(AtomicU16::new(LastAlert::NONE))
+    }
 }
 
 impl Witness {
@@ -35,6 +62,31 @@ impl Witness {
     /// The highest version in the ClientHello, as on the wire; `None` before one was read.
     pub(crate) fn offered_version(&self) -> Option<u16> {
         self.offered_version.get().copied()
+    }
+
+    /// Notes what we signed with and which certificate we showed.
+    fn note_own(&self, ssl: &SslRef) {
+        let name = ssl.signature_algorithm_used().and_then(|used| used.name());
+        let shown = ssl
+            .certificate()
+            .and_then(|own| Fingerprint::of(own, FingerprintHash::Sha256).ok());
+        // Set before only if the moment came twice, with the same values.
+        if let Some(name) = name {
+            let _ = self.own_signature.set(name);
+        }
+        if let Some(shown) = shown {
+            let _ = self.own_sha256.set(shown.value());
+        }
+    }
+
+    /// The last alert that went out.
+    pub(crate) fn alert_sent(&self) -> Option<u8> {
+        self.alert_sent.number()
+    }
+
+    /// The last alert that came in and was believed.
+    pub(crate) fn alert_received(&self) -> Option<u8> {
+        self.alert_received.number()
     }
 }
 
@@ -59,20 +111,12 @@ pub(crate) fn of(ssl: &SslRef) -> Option<&Witness> {
 
 /// Makes the connections of a context report to their witness.
 pub(crate) fn watch(context: &mut SslContextBuilder) {
-    context.set_info_callback(|ssl, mode, _| {
-        if mode == SslInfoCallbackMode::HANDSHAKE_DONE {
-            let Some(witness) = of(ssl) else { return };
-            let name = ssl.signature_algorithm_used().and_then(|used| used.name());
-            let shown = ssl
-                .certificate()
-                .and_then(|own| Fingerprint::of(own, FingerprintHash::Sha256).ok());
-            // Set before only if the callback ran twice, with the same values.
-            if let Some(name) = name {
-                let _ = witness.own_signature.set(name);
-            }
-            if let Some(shown) = shown {
-                let _ = witness.own_sha256.set(shown.value());
-            }
+    ffi::on_moment(context, |ssl, moment| {
+        let Some(witness) = of(ssl) else { return };
+        match moment {
+            Moment::AlertSent(number) => witness.alert_sent.note(number),
+            Moment::AlertReceived(number) => witness.alert_received.note(number),
+            Moment::HandshakeDone => witness.note_own(ssl),
         }
     });
     context.set_select_certificate_callback(|mut hello| {

@@ -35,7 +35,7 @@ pub(super) fn end(role: Role, input: &mut Input<'_>, now: Instant) -> DtlsEndpoi
     let config = DtlsConfig {
         role,
         identity: Arc::clone(own),
-        expected: vec![peer.fingerprint(FingerprintHash::Sha256)],
+        expected: vec![peer.fingerprint(FingerprintHash::Sha256)].into(),
         min_version,
         max_version,
         groups: "X25519:P-256".to_owned(),

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Fingerprint, Identity, TlsError, Version};
+use super::expected::Expected;
+use crate::{Identity, TlsError, Version};
 
 /// Smallest and largest datagram that may be asked for. Below 256 the engine has no room for a
 /// handshake fragment; above a jumbo frame nothing crosses a network whole.
@@ -26,8 +27,8 @@ pub struct DtlsConfig {
     pub role: Role,
     /// Our certificate and key.
     pub identity: Arc<Identity>,
-    /// The admissible fingerprints: the presented certificate must match one of them.
-    pub expected: Vec<Fingerprint>,
+    /// How the peer must prove who it is.
+    pub expected: Expected,
     /// Oldest admissible version.
     pub min_version: Version,
     /// Newest admissible version.
@@ -49,7 +50,7 @@ impl DtlsConfig {
     /// Refuses what cannot be carried out. The lists are checked by the engine.
     pub(super) fn check(&self) -> Result<(), TlsError> {
         let refuse = |sentence: &str| Err(TlsError::BadPolicy(sentence.to_owned()));
-        if self.expected.is_empty() {
+        if matches!(&self.expected, Expected::Fingerprints(none) if none.is_empty()) {
             return refuse("a DTLS endpoint needs at least one admissible fingerprint");
         }
         if self.min_version > self.max_version {

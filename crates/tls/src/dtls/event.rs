@@ -33,6 +33,11 @@ pub struct DtlsCounters {
     pub dropped_oversized: u64,
     /// Empty datagrams dropped: the engine would take one for the end of the transport.
     pub dropped_empty: u64,
+    /// Datagrams dropped because they cannot be DTLS: their first record's header says so.
+    pub dropped_not_dtls: u64,
+    /// Datagrams given to the engine after which nothing was different that can be seen from
+    /// outside: forged or repeated ones, and parts of a message whose rest is still to come.
+    pub without_effect: u64,
     /// Datagrams dropped because the association was over.
     pub dropped_late: u64,
     /// Datagrams of ours dropped because the caller did not drain.

@@ -8,6 +8,7 @@ use crate::alert::{alert_hint, alert_name};
 use crate::{codes, reason, witness};
 
 /// Why an association is over.
+#[derive(Clone)]
 pub(super) struct Failure {
     pub code: &'static str,
     pub detail: String,
@@ -21,8 +22,8 @@ impl Failure {
 
 /// Judges the error that ended a handshake or an established association.
 pub(super) fn of_handshake(error: &Error, ssl: &SslRef) -> Failure {
-    if let Some(sentence) = proof::mismatch(ssl) {
-        return Failure::new(codes::DTLS_FINGERPRINT_MISMATCH, sentence);
+    if let Some(refusal) = proof::refusal(ssl) {
+        return refusal.clone();
     }
     if error.code() == ErrorCode::ZERO_RETURN {
         return Failure::new(

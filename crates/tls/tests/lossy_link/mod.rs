@@ -101,7 +101,7 @@ pub fn config(role: Role, own: &Arc<Identity>, peer: &Arc<Identity>) -> DtlsConf
     DtlsConfig {
         role,
         identity: Arc::clone(own),
-        expected: vec![peer.fingerprint(FingerprintHash::Sha256)],
+        expected: vec![peer.fingerprint(FingerprintHash::Sha256)].into(),
         min_version: Version::V1_2,
         max_version: Version::V1_3,
         groups: ALL_GROUPS.to_owned(),
