@@ -287,6 +287,8 @@ def openssl(folder: Path, *arguments: str) -> Iterator[Peer]:
         if not peer.ended:
             process.kill()
             process.wait(timeout=END_S)
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def identity(chain: Path, key: Path) -> Sequence[str]:

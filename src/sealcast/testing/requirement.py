@@ -46,6 +46,26 @@ def _module(name: str) -> Callable[[], str | None]:
     return missing
 
 
+def _nss_dev() -> str | None:
+    if shutil.which("pkg-config") is None:
+        return "no program pkg-config in PATH"
+    found = subprocess.run(["pkg-config", "--exists", "nss", "nspr"], check=False, timeout=10)
+    return None if found.returncode == 0 else "pkg-config does not know nss and nspr"
+
+
+def _gst_srtp() -> str | None:
+    for program in ("gst-launch-1.0", "gst-inspect-1.0"):
+        if (reason := _program(program)()) is not None:
+            return reason
+    for element in ("srtpenc", "udpsrc", "rtppcmupay"):
+        probe = subprocess.run(
+            ["gst-inspect-1.0", "--exists", element], check=False, timeout=60, capture_output=True
+        )
+        if probe.returncode != 0:
+            return f"no GStreamer element {element}"
+    return None
+
+
 def _namespaces() -> str | None:
     if os.geteuid() != 0:
         return "network namespaces need root"
@@ -106,6 +126,9 @@ REQUIREMENTS = {
         Requirement("aiortc", "PyPI's aiortc", _module("aiortc")),
         Requirement("aiohttp", "PyPI's aiohttp", _module("aiohttp")),
         Requirement("openssl", "Debian's openssl", _program("openssl")),
+        Requirement("gcc", "Debian's gcc", _program("gcc")),
+        Requirement("nss-dev", "Debian's libnss3-dev and pkg-config", _nss_dev),
+        Requirement("gstreamer", "Debian's gstreamer1.0-tools, -plugins-good, -bad", _gst_srtp),
         Requirement("iptables", "Debian's iptables", _program("iptables")),
         Requirement("namespaces", "root and Debian's iproute2", _namespaces),
     )
