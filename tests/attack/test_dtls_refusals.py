@@ -94,6 +94,8 @@ def test_dtls_1_0_is_refused_by_its_version(attacked: Node, join: Join, counters
             old.send([hello])
             old.pump(0.2)
         leg = leg_from(attacked, old.remote)
+    # It is told when it is sure that no genuine peer is still to come.
+    old.pump(A_MOMENT_S)
     assert set(alerts(old.heard_dtls)) == {PROTOCOL_VERSION}
     assert_failed(leg, code)
 

@@ -12,7 +12,9 @@
 //! - When the last attempt fails, its verdict is held back and a fresh attempt takes its place: at
 //!   once on a server, on a client after a pause, so that what answers the failed one does not
 //!   reach the fresh one. If the same refusal comes again, or silence, or the deadline, then the
-//!   verdict was true and is told.
+//!   verdict was true and is told. A server does not believe it before a genuine peer that waits has
+//!   had time to repeat its ClientHello: several forged ones may come before it (the ClientHello
+//!   race, see THREATS.md).
 //! - The alert of a failed attempt goes out if the peer was already answered, for its handshake is
 //!   then over as well. A server that choked on a ClientHello keeps it back with the verdict:
 //!   sent, it would end the genuine client's handshake for the forger.
@@ -51,6 +53,10 @@ const TRIES_AFTER_ALERT: u8 = 2;
 
 /// Fresh attempts after a clear refusal: a real one comes again with the peer's next flight.
 const TRIES_AFTER_REFUSAL: u8 = 1;
+
+/// How long after the first failure on a server no further one counts: a genuine peer repeats a
+/// ClientHello that nobody answered within a second (RFC 9147 §5.8.2).
+const RACE: Duration = Duration::from_secs(1);
 
 /// RFC 9147 §5.8.2 starts at 1 s, or at less if the round trip is known, as here it is.
 const SHORTEST_TIMER: Duration = Duration::from_millis(50);
@@ -102,6 +108,8 @@ struct Held {
     detail: String,
     farewell: Vec<Vec<u8>>,
     since: Instant,
+    /// When the first of the failures was that led to it.
+    first: Instant,
     has_heard_since: bool,
     failures: u8,
 }
@@ -318,11 +326,14 @@ impl Handshake {
                 (verdict.code, verdict.detail) = (earlier.code, earlier.detail);
                 return self.conclude(verdict);
             }
+            verdict.first = earlier.first;
             if verdict.code == earlier.code {
-                verdict.failures = earlier.failures + 1;
+                verdict.failures = earlier.failures.saturating_add(1);
             }
         }
-        let has_tries = verdict.failures <= tries_after(verdict.code, is_proof);
+        let tries = tries_after(verdict.code, is_proof);
+        let is_racing = self.parameters.role == Role::Server && now < verdict.first + RACE;
+        let has_tries = verdict.failures <= tries || (tries > 0 && is_racing);
         if self.is_established || !has_tries || now >= self.deadline {
             return self.conclude(verdict);
         }
@@ -353,6 +364,7 @@ impl Held {
             detail: String::new(),
             farewell: Vec::new(),
             since,
+            first: since,
             has_heard_since: false,
             failures: 1,
         }
