@@ -98,6 +98,8 @@ class SrtpKeys:
     def profile(self) -> str: ...
     @property
     def is_taken(self) -> bool: ...
+    def contexts(self) -> tuple[SrtpSender, SrtpReceiver]:
+        """Take the keys into this end's sender and receiver."""
     def reveal(self) -> list[bytes]:
         """Our key and salt, the peer's key and salt. `sealcast.dtls` makes this audible."""
 

@@ -186,6 +186,18 @@ class SrtpKeys:
         """Whether they have left."""
         return self._handle.is_taken
 
+    def contexts(self) -> tuple[_core.SrtpSender, _core.SrtpReceiver]:
+        """Take the keys into this end's `SrtpSender` and `SrtpReceiver` (see `sealcast.srtp`): what
+        the one protects the peer opens, and the other opens what the peer protects. The keys are
+        never bytes in Python.
+
+        Raises LocalError ``DTLS.KEYS_TAKEN`` if they have left before.
+        """
+        try:
+            return self._handle.contexts()
+        except _core.CoreError as error:
+            raise _local(error) from None
+
     def reveal(self) -> RevealedKeys:
         """Take the keys out as bytes, for tests and interop. It warns (`KeyMaterialRevealed`) and
         logs, and the handle is empty afterwards.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import struct
 import threading
 import time
 import warnings
@@ -132,6 +133,24 @@ def test_keys_leave_their_handle_once_and_audibly(caplog: pytest.LogCaptureFixtu
     for shown in (repr(keys), repr(revealed), repr(pair.told["client"]), caplog.text):
         assert revealed.send_key.reveal().hex() not in shown
         assert repr(revealed.send_key.reveal()) not in shown
+
+
+@pytest.mark.parametrize("policy", [V1_2, V1_3])
+@pytest.mark.parametrize("profile", LENGTHS)
+def test_what_one_end_protects_the_other_opens_and_no_key_was_seen(
+    policy: DtlsPolicy, profile: str
+) -> None:
+    only = DtlsPolicy(policy.min_version, policy.max_version, srtp_profiles=(profile,))
+    pair = link(only, only).settle()
+    ends = {end: pair.agreed(end).keys.contexts() for end in ENDS}
+    packet = struct.pack("!BBHII", 0x80, 0, 1, 2, 3) + b"sound"
+    for end in ENDS:
+        (sender, _), (_, receiver) = ends[end], ends[other(end)]
+        assert sender.profile == profile
+        assert receiver.unprotect(sender.protect(packet)) == packet
+    with pytest.raises(LocalError) as refused:
+        pair.client.keys().contexts()
+    assert refused.value.code == "DTLS.KEYS_TAKEN"
 
 
 def test_a_warning_made_an_error_keeps_the_keys_in() -> None:

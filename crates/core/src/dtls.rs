@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sealcast_srtp::{MasterKey, Profile};
+use sealcast_srtp::{KeyError, MasterKey, Options, Profile};
 use sealcast_tls::dtls::{
     Authority, DtlsConfig, DtlsEndpoint as Endpoint, DtlsEvent, Expected, PeerName, Proved, Role,
 };
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{refusal, BAD_ARGUMENT, DTLS_IN_USE, DTLS_KEYS_TAKEN};
 use crate::media::{json, MediaIdentity};
+use crate::srtp::{SrtpReceiver, SrtpSender};
 
 /// Longest time that a caller may set, and furthest that its clock may go from where it began. It
 /// keeps every sum of times within what the clock's type can hold.
@@ -500,6 +501,19 @@ impl SrtpKeys {
     fn is_taken(&self) -> bool {
         let material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
         material.is_none()
+    }
+
+    /// Takes the keys into this end's sender and receiver; they never are in Python.
+    fn contexts(&self) -> PyResult<(SrtpSender, SrtpReceiver)> {
+        let taken = self.take()?;
+        let master = |(key, salt): (&[u8], &[u8])| MasterKey::new(self.profile, key, salt);
+        let made = || -> Result<_, KeyError> {
+            let sender = SrtpSender::from_master_key(master(taken.sending())?, Options::default())?;
+            let receiver =
+                SrtpReceiver::from_master_key(master(taken.receiving())?, Options::default())?;
+            Ok((sender, receiver))
+        };
+        made().map_err(|error| refusal(error.code(), error))
     }
 
     /// Takes the keys as bytes: our key and salt, the peer's key and salt.
