@@ -60,7 +60,7 @@ python-test: $(VENV)/.test $(VENV)/.linked native browser-modules
 .PHONY: bench
 bench: $(VENV)/.test $(VENV)/.linked native ## the figures of the README, each with its peer in the same run
 	@tools/system-packages bench
-	cargo build --quiet --release --locked --examples -p sealcast-tls
+	cargo build --quiet --release --locked --examples -p sealcast-tls -p sealcast-srtp
 	python benches/run.py
 
 .PHONY: fuzz

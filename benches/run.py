@@ -1,8 +1,9 @@
 """The benchmarks of the README: each figure with its peer, in one alternating run.
 
-    python benches/run.py [dtls] [forwarding]
+    python benches/run.py [dtls] [forwarding] [srtp]
 
-Needs the release examples (`make bench` builds them), Go for the load client, Debian's Janus.
+Needs the release examples (`make bench` builds them), Go for the load client and
+for Pion, Debian's Janus and libsrtp.
 A part whose peer is missing is named and left out; with REQUIRE_ALL=1 that is a failure.
 BENCH_RUNS is how often each side runs (5).
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import dtls
 import forwarding
+import srtp
 from measure import Run, alternate, spread
 
 HERE = Path(__file__).resolve().parent
@@ -80,7 +82,16 @@ def run_forwarding() -> None:
         )
 
 
-PARTS = {"dtls": run_dtls, "forwarding": run_forwarding}
+def run_srtp() -> None:
+    """SRTP packets against pylibsrtp, libsrtp and Pion."""
+    if not shutil.which("go"):
+        raise PeerMissingError("Go, for Pion")
+    if not Path("/usr/include/srtp2/srtp.h").exists():
+        raise PeerMissingError("Debian's package libsrtp2-dev")
+    srtp.run(Path(os.environ["CARGO_TARGET_DIR"]), RUNS)
+
+
+PARTS = {"dtls": run_dtls, "forwarding": run_forwarding, "srtp": run_srtp}
 
 
 def machine() -> str:
