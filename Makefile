@@ -88,6 +88,11 @@ lock: $(VENV)/.build ## renew the pinned Python packages from pyproject.toml
 wheel: $(VENV)/.build ## a wheel with the native module, in dist/ (what pip install . builds)
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 
+.PHONY: instructions
+instructions: $(VENV)/.test counted ## renew the table of instructions per packet that the tests hold
+	@tools/system-packages
+	python -m tests.instructions.table
+
 .PHONY: clean
 clean: ## remove what was built in the checkout (the cache stays)
 	@rm -rf $(VENV) $(NATIVE) dist tests/browser/node_modules
@@ -135,6 +140,13 @@ $(VENV)/.linked: $(VENV)/.made
 	printf '#!%s\nfrom sealcast.cli import main\n\nmain()\n' "$(BIN)/python" > $(BIN)/sealcast
 	chmod +x $(BIN)/sealcast
 	touch $@
+
+# The programs whose instructions are counted: what users get, so the release profile.
+.PHONY: counted
+python-test: counted
+counted: boringssl
+	@echo "==> building the programs whose instructions are counted (release)"
+	tools/counted $(CARGO_TARGET_DIR)/counted
 
 boringssl: $(VENV)/.build
 	@tools/boringssl $(BORING_BSSL_PATH)

@@ -4,6 +4,7 @@
 
 mod allocation;
 mod congestion;
+mod instructions;
 mod join_storm;
 mod restarts;
 mod surveys;
