@@ -46,6 +46,7 @@ class Measure:
     def __init__(self, switchboard: Switchboard) -> None:
         self._board = switchboard
         self._asked_at = float("-inf")
+        self._taken_at = time.monotonic()
         self._took_s = 0.0
         self._asking = asyncio.Lock()
         self.relay = RelayNumbers()
@@ -60,6 +61,7 @@ class Measure:
                 # The relay answers between two turns of its loop; ours must not wait for that.
                 data = await asyncio.to_thread(self._board.relay.snapshot)
                 self._asked_at = time.monotonic()
+                self._taken_at = began
                 self._took_s = self._asked_at - began
                 before, self.relay = self.relay, decode_relay_numbers(data)
                 self._count(self.relay.legs)
@@ -76,6 +78,10 @@ class Measure:
         """Until the relay is asked again: longer where an answer costs it much."""
         fair = self._took_s / limits.MEASURE_SHARE
         return min(limits.MEASURE_UNASKED_S, max(limits.MEASURE_S, fair))
+
+    def age_s(self) -> float:
+        """How old the numbers are at most, in seconds: nothing that happened before is missing."""
+        return time.monotonic() - self._taken_at
 
     def drops(self) -> Counter[str]:
         """All that was dropped by now, by code: before it reached a leg, by legs, by tracks."""

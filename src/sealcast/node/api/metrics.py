@@ -107,7 +107,14 @@ class Metrics:
         yield GaugeMetricFamily("sealcast_viewers", "Viewers of all streams.", value=viewers)
 
     def _media_samples(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
         totals, relay = self._board.ledger.totals, self._measure.relay
+        yield GaugeMetricFamily(
+            "sealcast_relay_numbers_age_seconds",
+            "How old the relay's numbers on this page are: it is asked for them now and then.",
+            value=self._measure.age_s(),
+        )
         yield _counter(
             "sealcast_packets",
             "Media packets carried, by the role of the leg and the direction (in: from the peer).",
