@@ -27,9 +27,10 @@ context as it was, and the target or slot with unspecified content, but never wi
 that was not authenticated. In batches errors are listed, not raised.
 
 Threads: calls on one context from several threads take turns; whoever waits has let go of the
-GIL. `*_many` and `*_arena` work without the GIL. The order in which threads get their turn is
-theirs to arrange: it decides the order of packets, not their safety. Nobody else may touch an
-arena while a batch works on it; its packets would be unspecified.
+GIL. `*_many` and `*_arena` work without the GIL from eight packets on; fewer are worked on with it,
+as one is. The order in which threads get their turn is theirs to arrange: it decides the order of
+packets, not their safety. Nobody else may touch an arena while a batch works on it; its packets
+would be unspecified.
 
 Processes: a sender works in the process that made it. In a child of `os.fork` (and so of
 `multiprocessing`) it refuses with `SenderForked`: both would use the same packet indices.

@@ -3,10 +3,11 @@
 import pickle
 from array import array
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.srtp_packets import ENCRYPTING, ends, flipped, rtcp, rtp
+from tests.unit.srtp_packets import ENCRYPTING, ends, flipped, fresh, rtcp, rtp
 
 import sealcast
 from sealcast import SrtpProfile, SrtpReceiver, SrtpSender, srtp
@@ -112,6 +113,50 @@ def test_a_list_may_be_empty_or_any_iterable() -> None:
     sender, _ = ends()
     assert sender.protect_many([]) == []
     assert len(sender.protect_many(rtp(number) for number in range(5))) == 5
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+@pytest.mark.parametrize("count", [3, 64])
+@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+def test_a_list_becomes_what_its_packets_become_one_by_one(
+    profile: SrtpProfile, count: int, form: Callable[[bytes], bytes]
+) -> None:
+    keys = fresh(profile)
+    options: dict[str, Any] = {"mki": b"\x07", "null_cipher": profile.startswith("NULL_")}
+    # With Cryptex the packets grow by different amounts: those with a CSRC get an extension too.
+    with_source = b"\x81" + rtp(0)[1:12] + b"CSRC" + bytes(20)
+    media = [
+        packet[:2] + number.to_bytes(2) + packet[4:]
+        for number in range(count)
+        for packet in [with_source if number % 3 else rtp(number, bytes(7 * number))]
+    ]
+    reports = [rtcp(number) for number in range(count)]
+    with SrtpSender(profile, *keys, cryptex=True, **options) as sender:
+        one_by_one = [sender.protect(packet) for packet in media]
+        one_by_one_rtcp = [sender.protect_rtcp(packet) for packet in reports]
+    sender = SrtpSender(profile, *keys, cryptex=True, **options)
+    receiver, other = (
+        SrtpReceiver(profile, *keys, cryptex="accepted", **options) for _ in range(2)
+    )
+    assert sender.protect_many(map(form, media)) == one_by_one
+    assert sender.protect_many_rtcp(map(form, reports)) == one_by_one_rtcp
+    assert receiver.unprotect_many(map(form, one_by_one)) == [
+        other.unprotect(packet) for packet in one_by_one
+    ]
+    assert receiver.unprotect_many_rtcp(map(form, one_by_one_rtcp)) == reports
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_packets_of_any_length_are_refused_in_a_list_and_change_nothing(
+    kind: Callable[[bytes], bytes],
+) -> None:
+    sender, receiver = ends()
+    packet = sender.protect(rtp(1))
+    short = [kind(packet[:length]) for length in range(len(packet))]
+    for results in (receiver.unprotect_many(short), receiver.unprotect_many_rtcp(short)):
+        assert len(results) == len(short)
+        assert all(isinstance(one, SrtpError) for one in results)
+    assert receiver.unprotect_many([packet]) == [rtp(1)]
 
 
 def test_packets_of_many_contexts_go_through_one_call() -> None:

@@ -7,11 +7,13 @@
 //!
 //! What the caller must still do: leave an arena alone while a batch works on it.
 
+mod arena;
 mod batch;
 mod context;
 mod facts;
 mod key;
 mod known_answer;
+mod list;
 mod memory;
 mod options;
 mod refusal;
@@ -21,8 +23,9 @@ use pyo3::types::{PyBytes, PyList};
 use pyo3::PyClass;
 use sealcast_srtp::{Cryptex, KeyError, MasterKey, Mki, Options, Receiver, Sender};
 
-use batch::{Arena, Batch};
+use arena::Arena;
 use context::{Context, Kind};
+use list::Batch;
 use options::{cryptex, Wanted};
 use refusal::refused;
 
@@ -418,16 +421,16 @@ fn list<'py, D: context::Direction>(
     packets: &Bound<'py, PyAny>,
     kind: Kind,
 ) -> PyResult<Bound<'py, PyList>> {
-    let mut batch = Batch::new(kind);
+    let mut batch = Batch::of(packets, kind);
     for packet in packets.try_iter()? {
-        batch.add(0, context, &packet?)?;
+        batch.add(0, context, packet?)?;
     }
     batch.run(packets.py(), &[context])
 }
 
 /// Packets of many contexts in one call.
 fn pairs<'py, H: Holder>(pairs: &Bound<'py, PyAny>, kind: Kind) -> PyResult<Bound<'py, PyList>> {
-    let mut batch = Batch::new(kind);
+    let mut batch = Batch::of(pairs, kind);
     let mut holders: Vec<Bound<'py, H>> = Vec::new();
     for pair in pairs.try_iter()? {
         let (holder, packet) = pair?.extract::<(Bound<'py, H>, Bound<'py, PyAny>)>()?;
@@ -436,7 +439,7 @@ fn pairs<'py, H: Holder>(pairs: &Bound<'py, PyAny>, kind: Kind) -> PyResult<Boun
         if last.is_none_or(|last| last.as_ptr() != holder.as_ptr()) {
             holders.push(holder.clone());
         }
-        batch.add(holders.len() - 1, holder.get().context(), &packet)?;
+        batch.add(holders.len() - 1, holder.get().context(), packet)?;
     }
     let contexts: Vec<_> = holders.iter().map(|one| one.get().context()).collect();
     batch.run(pairs.py(), &contexts)

@@ -68,6 +68,18 @@ impl Receiver {
         self.keys.profile()
     }
 
+    /// The bytes by which a plain RTP packet is shorter than the protected one: tag and MKI.
+    #[must_use]
+    pub const fn rtp_overhead(&self) -> usize {
+        self.profile().rtp_overhead() + self.keys.mki_len()
+    }
+
+    /// The bytes by which a plain RTCP packet is shorter: tag, E flag with index, and MKI.
+    #[must_use]
+    pub const fn rtcp_overhead(&self) -> usize {
+        self.profile().rtcp_overhead() + self.keys.mki_len()
+    }
+
     /// Opens the SRTP packet in place and returns the length of the plain one.
     ///
     /// After an error the buffer's contents are unspecified and the context is as it was, but for

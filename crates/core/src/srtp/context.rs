@@ -15,7 +15,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyBytes;
 use sealcast_srtp::{Receiver, Sender, SrtpError};
 
-use super::memory::{contents, copy, readable, writable};
+use super::memory::{readable, writable, Blank, Room};
 use super::refusal::Refusal;
 
 /// Which of the two protocols a packet belongs to; the caller knows (RFC 5761 §4).
@@ -38,17 +38,40 @@ pub(crate) trait Direction: Send + 'static {
     /// Whether two processes may go on with copies of one context.
     const SURVIVES_FORK: bool;
 
-    /// Bytes by which a packet of this kind may grow.
-    fn growth(&self, kind: Kind) -> usize;
+    /// Bytes that are added to a packet of this kind, at most, or taken from it. The same for the
+    /// whole life of a context: its profile, its options and the length of its MKIs are.
+    fn overhead(&self, kind: Kind) -> usize;
 
     /// Works on `buffer[..len]` in place; returns the new length.
     fn work(&mut self, kind: Kind, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError>;
+
+    /// Length of the result for a packet of `len` bytes, at most.
+    fn result_len(len: usize, overhead: usize) -> usize;
+
+    /// Puts the result for `packet` into `result`, which is as long as `result_len` says, and
+    /// returns its length. `scratch` may be used, and left longer than it was.
+    fn make(
+        &mut self,
+        kind: Kind,
+        packet: &[u8],
+        result: Room<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<usize, SrtpError>;
+
+    /// The result for `packet` as a new `bytes`.
+    fn one<'py>(
+        &mut self,
+        py: Python<'py>,
+        kind: Kind,
+        packet: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> PyResult<Result<Bound<'py, PyBytes>, SrtpError>>;
 }
 
 impl Direction for Sender {
     const SURVIVES_FORK: bool = false;
 
-    fn growth(&self, kind: Kind) -> usize {
+    fn overhead(&self, kind: Kind) -> usize {
         match kind {
             Kind::Rtp => self.rtp_overhead(),
             Kind::Rtcp => self.rtcp_overhead(),
@@ -62,13 +85,47 @@ impl Direction for Sender {
             Kind::Rtcp => self.protect_rtcp(buffer, len),
         }
     }
+
+    fn result_len(len: usize, overhead: usize) -> usize {
+        len + overhead
+    }
+
+    #[inline]
+    fn make(
+        &mut self,
+        kind: Kind,
+        packet: &[u8],
+        result: Room<'_>,
+        _: &mut Vec<u8>,
+    ) -> Result<usize, SrtpError> {
+        let buffer = result.fill(packet).ok_or(SrtpError::BufferTooSmall)?;
+        self.work(kind, buffer, packet.len())
+    }
+
+    #[inline]
+    fn one<'py>(
+        &mut self,
+        py: Python<'py>,
+        kind: Kind,
+        packet: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> PyResult<Result<Bound<'py, PyBytes>, SrtpError>> {
+        let mut blank = Blank::new(py, Self::result_len(packet.len(), self.overhead(kind)))?;
+        match self.make(kind, packet, blank.room(), scratch) {
+            Ok(len) => blank.finished(len).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
 }
 
 impl Direction for Receiver {
     const SURVIVES_FORK: bool = true;
 
-    fn growth(&self, _: Kind) -> usize {
-        0
+    fn overhead(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Rtp => self.rtp_overhead(),
+            Kind::Rtcp => self.rtcp_overhead(),
+        }
     }
 
     #[inline]
@@ -78,6 +135,53 @@ impl Direction for Receiver {
             Kind::Rtcp => self.unprotect_rtcp(&mut buffer[..len]),
         }
     }
+
+    fn result_len(len: usize, overhead: usize) -> usize {
+        // A packet that is shorter than that is refused.
+        len.saturating_sub(overhead)
+    }
+
+    #[inline]
+    fn make(
+        &mut self,
+        kind: Kind,
+        packet: &[u8],
+        result: Room<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<usize, SrtpError> {
+        let plain = opened(self, kind, packet, scratch)?;
+        result.fill(plain).ok_or(SrtpError::BufferTooSmall)?;
+        Ok(plain.len())
+    }
+
+    #[inline]
+    fn one<'py>(
+        &mut self,
+        py: Python<'py>,
+        kind: Kind,
+        packet: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> PyResult<Result<Bound<'py, PyBytes>, SrtpError>> {
+        Ok(opened(self, kind, packet, scratch).map(|plain| PyBytes::new(py, plain)))
+    }
+}
+
+/// Opens a copy of `packet` in the scratch space: the plain packet is shorter than the protected
+/// one that it is opened in, and a `bytes` cannot be cut.
+#[inline]
+fn opened<'a>(
+    receiver: &mut Receiver,
+    kind: Kind,
+    packet: &[u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], SrtpError> {
+    if scratch.len() < packet.len() {
+        scratch.resize(packet.len(), 0);
+    }
+    let buffer = &mut scratch[..packet.len()];
+    buffer.copy_from_slice(packet);
+    let len = receiver.work(kind, buffer, packet.len())?;
+    Ok(&buffer[..len])
 }
 
 /// No packet of a network is longer, and no scratch space that is kept.
@@ -87,7 +191,12 @@ const LONGEST_DATAGRAM: usize = 1 << 16;
 pub(crate) struct Context<D> {
     state: Mutex<State<D>>,
     made_after: u32,
+    rtp_overhead: usize,
+    rtcp_overhead: usize,
 }
+
+/// A context whose turn it is.
+pub(crate) type Turn<'a, D> = MutexGuard<'a, State<D>>;
 
 /// What the lock guards.
 pub(crate) struct State<D> {
@@ -101,22 +210,37 @@ impl<D: Direction> State<D> {
     pub(crate) fn open(&mut self) -> Result<&mut D, Refusal> {
         self.open.as_mut().ok_or(Refusal::Closed)
     }
-
-    /// Bytes by which a packet of this kind may grow; none once the context is closed.
-    pub(crate) fn growth(&self, kind: Kind) -> usize {
-        self.open.as_ref().map_or(0, |context| context.growth(kind))
-    }
 }
 
 impl<D: Direction> Context<D> {
     pub(crate) fn new(context: D) -> Self {
         Self {
+            rtp_overhead: context.overhead(Kind::Rtp),
+            rtcp_overhead: context.overhead(Kind::Rtcp),
             state: Mutex::new(State {
                 open: Some(context),
                 scratch: Vec::new(),
             }),
             made_after: FORKS.load(Ordering::Relaxed),
         }
+    }
+
+    const fn overhead(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Rtp => self.rtp_overhead,
+            Kind::Rtcp => self.rtcp_overhead,
+        }
+    }
+
+    /// A `bytes` for what becomes of a packet of `len` bytes. Nobody's turn is waited for.
+    #[inline]
+    pub(crate) fn blank<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Kind,
+        len: usize,
+    ) -> PyResult<Blank<'py>> {
+        Blank::new(py, D::result_len(len, self.overhead(kind)))
     }
 
     /// Asked before the lock: in a child it may be held by a thread that was not forked with it.
@@ -130,7 +254,7 @@ impl<D: Direction> Context<D> {
 
     /// Waits for its turn without the GIL.
     #[inline]
-    pub(crate) fn lock(&self, py: Python<'_>) -> Result<MutexGuard<'_, State<D>>, Refusal> {
+    pub(crate) fn lock(&self, py: Python<'_>) -> Result<Turn<'_, D>, Refusal> {
         self.belongs_here()?;
         // A panic under the lock would be a fault of ours; an index it spent stays spent (it is
         // recorded first), so that going on is safe.
@@ -139,7 +263,7 @@ impl<D: Direction> Context<D> {
     }
 
     /// Waits for its turn on a thread that does not hold the GIL.
-    pub(crate) fn lock_detached(&self) -> Result<MutexGuard<'_, State<D>>, Refusal> {
+    pub(crate) fn lock_detached(&self) -> Result<Turn<'_, D>, Refusal> {
         self.belongs_here()?;
         Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -177,7 +301,7 @@ impl<D: Direction> Context<D> {
             // SAFETY: the view is held by `readable`; the GIL is held until the slice is gone, so
             // no Python code writes.
             let packet = unsafe { packet.bytes() };
-            state.one(py, packet, kind)
+            state.one(py, kind, packet)
         })?;
         result.map_err(|refusal| refusal.raised(py))
     }
@@ -201,7 +325,8 @@ impl<D: Direction> Context<D> {
                     Err(refusal) => return Ok(Err(refusal)),
                 };
                 let len = packet.len();
-                if target.len() < len + context.growth(kind) {
+                // A plain packet is shorter than the protected one, which has to fit all the same.
+                if target.len() < len.max(D::result_len(len, self.overhead(kind))) {
                     return Ok(Err(SrtpError::BufferTooSmall.into()));
                 }
                 // SAFETY: both views are held, the target has room, the GIL keeps other Python
@@ -218,42 +343,21 @@ impl<D: Direction> Context<D> {
 }
 
 impl<D: Direction> State<D> {
+    /// As [`Direction::one`], in scratch space that is kept for the next packet.
     #[inline]
     fn one<'py>(
         &mut self,
         py: Python<'py>,
-        packet: &[u8],
         kind: Kind,
+        packet: &[u8],
     ) -> PyResult<Result<Bound<'py, PyBytes>, Refusal>> {
         let Some(context) = self.open.as_mut() else {
             return Ok(Err(Refusal::Closed));
         };
-        let growth = context.growth(kind);
-        if growth > 0 {
-            // The final length is known: the result is made where it stays.
-            let mut bytes = copy(py, packet, growth)?;
-            // SAFETY: it is new, and nobody else has it.
-            let buffer = unsafe { contents(&mut bytes) };
-            let room = buffer.len();
-            return Ok(match context.work(kind, buffer, packet.len()) {
-                Ok(len) if len == room => Ok(bytes),
-                // Growth is an upper bound.
-                Ok(len) => Ok(PyBytes::new(py, &bytes.as_bytes()[..len])),
-                Err(error) => Err(error.into()),
-            });
-        }
-        if self.scratch.len() < packet.len() {
-            self.scratch.resize(packet.len(), 0);
-        }
-        let buffer = &mut self.scratch[..packet.len()];
-        buffer.copy_from_slice(packet);
-        let result = match context.work(kind, buffer, packet.len()) {
-            Ok(len) => Ok(PyBytes::new(py, &buffer[..len])),
-            Err(error) => Err(error.into()),
-        };
+        let result = context.one(py, kind, packet, &mut self.scratch)?;
         if self.scratch.len() > LONGEST_DATAGRAM {
             self.scratch = Vec::new();
         }
-        Ok(result)
+        Ok(result.map_err(Refusal::from))
     }
 }

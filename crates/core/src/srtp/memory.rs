@@ -1,10 +1,12 @@
 //! Memory that Python owns, reached through the buffer protocol.
 //!
 //! Does: asks an object for its bytes, contiguous and if need be writable, for the length of one
-//! closure; makes `bytes` objects in which a packet is worked on where it lies.
+//! closure; makes `bytes` objects in which a packet is worked on where it stays.
 //!
 //! Does not: keep a view longer than a call. While a view is held the exporter cannot move or
 //! resize its memory (CPython, "Buffer Protocol"); that is what the safety of this file rests on.
+
+use std::mem::MaybeUninit;
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
@@ -146,38 +148,95 @@ fn explained(py: Python<'_>, what: &str) -> PyErr {
     explained
 }
 
-/// A new `bytes` object: `packet`, followed by `growth` zeros. One allocation, one copy.
-#[inline]
-pub(crate) fn copy<'py>(
-    py: Python<'py>,
-    packet: &[u8],
-    growth: usize,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let size = ffi::Py_ssize_t::try_from(packet.len() + growth)?;
-    // SAFETY: a null pointer asks for uninitialised bytes; what comes back is a new reference to
-    // a `bytes` object, or null with an error set, which `from_owned_ptr_or_err` tells apart. Its
-    // bytes are all written here, before anybody reads them.
-    unsafe {
-        let object = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
-        let bytes = Bound::from_owned_ptr_or_err(py, object)?;
-        let start = ffi::PyBytes_AsString(object).cast::<u8>();
-        std::ptr::copy_nonoverlapping(packet.as_ptr(), start, packet.len());
-        std::ptr::write_bytes(start.add(packet.len()), 0, growth);
-        Ok(bytes.cast_into_unchecked())
+/// A new `bytes` object that nobody else has seen, in which a packet is made where it stays.
+///
+/// Its bytes are not written when it is made: who fills it does so once, without clearing it first.
+pub(crate) struct Blank<'py> {
+    object: Bound<'py, PyBytes>,
+    len: usize,
+    is_written: bool,
+}
+
+impl<'py> Blank<'py> {
+    #[inline]
+    pub(crate) fn new(py: Python<'py>, len: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(len)?;
+        // SAFETY: a null pointer asks for uninitialised bytes; what comes back is a new reference
+        // to a `bytes` object, or null with an error set, which `from_owned_ptr_or_err` tells
+        // apart.
+        let object = unsafe {
+            let object = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
+            Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked()
+        };
+        Ok(Self {
+            object,
+            len,
+            is_written: false,
+        })
+    }
+
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        // SAFETY: CPython keeps the bytes of the object at one place for its whole life. For a
+        // null pointer it makes a new object of every length but 0, whose one object has an empty
+        // slice.
+        unsafe { ffi::PyBytes_AsString(self.object.as_ptr()).cast() }
+    }
+
+    /// Where the packet is to be written; the GIL is not needed for that.
+    #[inline]
+    pub(crate) fn room(&mut self) -> Room<'_> {
+        Room {
+            // SAFETY: it has `len` bytes; the one reference to it leaves this value only in
+            // `finished`.
+            bytes: unsafe { std::slice::from_raw_parts_mut(self.start().cast(), self.len) },
+            is_written: &mut self.is_written,
+        }
+    }
+
+    /// What was written; nothing before that.
+    pub(crate) fn written(&mut self) -> &mut [u8] {
+        let len = if self.is_written { self.len } else { 0 };
+        // SAFETY: as in `room`, and once the flag is set all bytes are initialised.
+        unsafe { std::slice::from_raw_parts_mut(self.start(), len) }
+    }
+
+    /// The object itself where the result fills it, a copy of its first `len` bytes otherwise.
+    #[inline]
+    pub(crate) fn finished(self, len: usize) -> PyResult<Bound<'py, PyBytes>> {
+        // A fault of ours, should it ever be: better an exception than bytes that nobody wrote.
+        if !self.is_written || len > self.len {
+            return Err(PyBufferError::new_err("a packet was not written"));
+        }
+        if len == self.len {
+            return Ok(self.object);
+        }
+        Ok(PyBytes::new(
+            self.object.py(),
+            &self.object.as_bytes()[..len],
+        ))
     }
 }
 
-/// The bytes of an object that [`copy`] made, to be worked on before it is handed out.
-///
-/// # Safety
-///
-/// Nobody else has a reference to the object.
-pub(crate) unsafe fn contents<'a>(bytes: &'a mut Bound<'_, PyBytes>) -> &'a mut [u8] {
-    let len = bytes.as_bytes().len();
-    // SAFETY: CPython keeps the bytes of the object at one place for its whole life. For a null
-    // pointer it makes a new object of every length but 0, whose one object has an empty slice.
-    unsafe {
-        let start = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<u8>();
-        std::slice::from_raw_parts_mut(start, len)
+/// The unwritten bytes of a [`Blank`].
+pub(crate) struct Room<'a> {
+    bytes: &'a mut [MaybeUninit<u8>],
+    is_written: &'a mut bool,
+}
+
+impl<'a> Room<'a> {
+    /// Writes `packet` and zeros behind it; the bytes to work on, or none where it has no room.
+    #[inline]
+    pub(crate) fn fill(self, packet: &[u8]) -> Option<&'a mut [u8]> {
+        let behind = self.bytes.len().checked_sub(packet.len())?;
+        let start = self.bytes.as_mut_ptr().cast::<u8>();
+        // SAFETY: both parts lie within the bytes, which are borrowed for writing and so are not
+        // part of `packet`; together they are all of them, so that the slice is initialised.
+        unsafe {
+            std::ptr::copy_nonoverlapping(packet.as_ptr(), start, packet.len());
+            std::ptr::write_bytes(start.add(packet.len()), 0, behind);
+            *self.is_written = true;
+            Some(std::slice::from_raw_parts_mut(start, self.bytes.len()))
+        }
     }
 }
