@@ -250,6 +250,60 @@ _SIGNALLING: Final = (
     ),
     (
         400,
+        "IDENTITY.REQUEST_MALFORMED",
+        "The certificate signing request cannot be read, or its own signature does not hold.",
+        "Send one PKCS#10 request as PEM, signed with the key that it is for.",
+    ),
+    (
+        422,
+        "IDENTITY.REQUEST_NAME",
+        "The certificate signing request asks for another name than it was to ask for.",
+        "Leave the subject empty or put the name alone into CN; the authority adds the SPIFFE ID.",
+    ),
+    (
+        422,
+        "IDENTITY.REQUEST_EXTENSION",
+        "The certificate signing request asks for something that the profile does not give.",
+        "Leave out what the detail names; the profile decides usages and constraints.",
+    ),
+    (
+        422,
+        "IDENTITY.REQUEST_IS_AUTHORITY",
+        "The certificate signing request is for an authority, and no profile makes one.",
+        "Ask for an end's certificate: no CA bit, no right to sign certificates.",
+    ),
+    (
+        422,
+        "IDENTITY.WEAK_KEY",
+        "The key is too weak, or of a kind that not every peer here can verify.",
+        "Use ECDSA on P-256 or P-384, Ed25519, or RSA with 3072 to 4096 bits and exponent 65537.",
+    ),
+    (
+        401,
+        "IDENTITY.TOKEN_UNKNOWN",
+        "This authority never issued that enrolment token.",
+        "Copy the whole token as `sealcast identity token` printed it.",
+    ),
+    (
+        401,
+        "IDENTITY.TOKEN_EXPIRED",
+        "The enrolment token's fifteen minutes are over.",
+        "Ask for a new one: `sealcast identity token NAME`.",
+    ),
+    (
+        409,
+        "IDENTITY.TOKEN_USED",
+        "The enrolment token was used before; if that was not you, somebody else has the name.",
+        "See who: `sealcast identity show NAME`. Then ask for a new token.",
+    ),
+    (
+        403,
+        "IDENTITY.TOKEN_OTHER",
+        "The enrolment token is for another name or another profile.",
+        "Ask for a token for this name: `sealcast identity token NAME`.",
+    ),
+    (
+        400,
         "STREAM.BAD_NAME",
         "That is not a name a stream can have.",
         "Use 1 to 128 of a-z, A-Z, 0-9, dot, dash, underscore, in parts divided by slashes.",
@@ -1207,6 +1261,76 @@ _NODE: Final = (
         "FRONT.OTHER_CODES",
         "Counts under codes beyond the number that is kept apart.",
         "Report it.",
+    ),
+    (
+        "IDENTITY.UNKNOWN_PROFILE",
+        "There is no such profile.",
+        "Use service, encoder, viewer, admin or node.",
+    ),
+    (
+        "IDENTITY.NOT_OF_PROFILE",
+        "The profile does not give what was asked for.",
+        "Ask for what the profile gives, or choose another; the detail says which rule it was.",
+    ),
+    (
+        "IDENTITY.PASSPHRASE_MISSING",
+        "The authority's key is encrypted, and no passphrase came.",
+        "Give --passphrase-file with a file of mode 0600 that holds it.",
+    ),
+    (
+        "IDENTITY.PASSPHRASE_WRONG",
+        "The passphrase does not open the authority's key, or that file is damaged.",
+        "Give the passphrase of `sealcast identity init`; a damaged key comes from the backup.",
+    ),
+    (
+        "IDENTITY.PASSPHRASE_SHORT",
+        "The passphrase is too short to protect an authority.",
+        "Use at least 12 characters, such as the output of: openssl rand -base64 32.",
+    ),
+    (
+        "IDENTITY.KEY_UNREADABLE",
+        "A key or passphrase file cannot be read.",
+        "Check the path, and that this user owns the file.",
+    ),
+    (
+        "IDENTITY.NOT_WRITTEN",
+        "A certificate or key file cannot be written.",
+        "Make room or choose another folder, then try again; the detail has the system's words.",
+    ),
+    (
+        "IDENTITY.NO_AUTHORITY",
+        "There is no authority in this folder.",
+        "Make one with `sealcast identity init`, or give --data with the folder of one.",
+    ),
+    (
+        "IDENTITY.ALREADY_INITIALISED",
+        "The folder is not empty, so no authority is made in it.",
+        "Choose a new folder; an authority is never overwritten.",
+    ),
+    (
+        "IDENTITY.STORE_LOCKED",
+        "Another process holds the authority's store.",
+        "Try again; if it stays, end the process that has the store open.",
+    ),
+    (
+        "IDENTITY.STORE_DAMAGED",
+        "The authority's store cannot be read or written.",
+        "Check free space; else restore the folder from a backup. The detail has SQLite's words.",
+    ),
+    (
+        "IDENTITY.AUTHORITY_EXPIRED",
+        "The issuing authority's own certificate has expired or is not yet valid.",
+        "Compare the clock; else make a new issuing authority with the root's key.",
+    ),
+    (
+        "IDENTITY.OUTSIDE_PROFILE",
+        "The authority was about to sign what its profile does not give, and did not.",
+        "A fault of ours; report it.",
+    ),
+    (
+        "IDENTITY.UNKNOWN",
+        "Nothing was ever issued to that name.",
+        "List what was: `sealcast identity list`.",
     ),
     (
         "CLI.NOT_INSTALLED",

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sealcast.identity.authority import KEY_FILE, ROOT_FILE
+from sealcast.identity.throw_away import KEY_FILE, ROOT_FILE
 from sealcast.testing.node_process import TRUST_DOMAIN, Client, Node
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from sealcast.cli.durations import seconds
 from sealcast.cli.settings import ConfigFile, load_config, open_state
-from sealcast.identity.authority import ROOT_FILE
 from sealcast.identity.private_files import write_private
+from sealcast.identity.throw_away import ROOT_FILE
 
 
 def issue(

@@ -6,7 +6,8 @@ this node, bound to stream and purpose.
 Does not yet: enrol, renew or revoke. Does not: judge a handshake; that is BoringSSL's alone.
 """
 
-from sealcast.identity.authority import Issued, ThrowAwayAuthority
+from sealcast.identity.issued import Issued
+from sealcast.identity.throw_away import ThrowAwayAuthority
 from sealcast.identity.tokens import TokenClaims, TokenIssuer, TokenKey, TokenVerifier, Verb
 
 __all__ = [

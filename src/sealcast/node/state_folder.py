@@ -18,8 +18,8 @@ from typing import Final
 
 from sealcast.errors import LocalError
 from sealcast.identity import ThrowAwayAuthority, TokenIssuer, TokenKey, TokenVerifier
-from sealcast.identity.authority import KEY_FILE, LEAF_LIFETIME, ROOT_FILE
 from sealcast.identity.private_files import read_private
+from sealcast.identity.throw_away import KEY_FILE, LEAF_LIFETIME, ROOT_FILE
 from sealcast.node.config import Config
 
 TOKEN_KEY_FILE: Final = "token-key.json"  # noqa: S105 - a file's name

@@ -1,0 +1,113 @@
+"""Profiles: what a certificate may be, as dated data.
+
+Does: reads `profiles.toml`, strictly typed. Does not: let a profile be edited at run time.
+"""
+
+import datetime
+import functools
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib import resources
+from typing import Final, Literal
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from sealcast.errors import LocalError
+from sealcast.identity.keys import PublicKey
+
+KeyKind = Literal["p256", "p384", "ed25519", "rsa"]
+
+
+class Side(StrEnum):
+    """Which end of a handshake a certificate is for. Each side has its own issuing authority."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+    @property
+    def usage(self) -> x509.ObjectIdentifier:
+        """The one extended key usage of this side (RFC 5280 §4.2.1.12)."""
+        return _USAGES[self]
+
+
+_USAGES: Final = {
+    Side.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    Side.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
+}
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of the file; `name` is also the first part of the names that it is for."""
+
+    name: str = ""
+    summary: str
+    lifetime_hours: int
+    sides: tuple[Side, ...]
+    hosts: bool
+    keys: tuple[KeyKind, ...]
+
+    @property
+    def lifetime(self) -> datetime.timedelta:
+        return datetime.timedelta(hours=self.lifetime_hours)
+
+
+class _Authorities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    root_days: int
+    issuing_days: int
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dated: datetime.date
+    backdated_s: int
+    authorities: _Authorities
+    profiles: dict[str, Profile]
+
+
+@functools.cache
+def _file() -> _File:
+    text = resources.files("sealcast.identity").joinpath("profiles.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), _File)
+
+
+def profiles() -> Mapping[str, Profile]:
+    """All of them by name."""
+    return {
+        name: msgspec.structs.replace(profile, name=name)
+        for name, profile in _file().profiles.items()
+    }
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`; IDENTITY.UNKNOWN_PROFILE for any other."""
+    found = profiles().get(name)
+    if found is None:
+        raise LocalError("IDENTITY.UNKNOWN_PROFILE", f"It was {name[:40]!r}.")
+    return found
+
+
+def backdated() -> datetime.timedelta:
+    """How long before its issue a certificate's time begins."""
+    return datetime.timedelta(seconds=_file().backdated_s)
+
+
+def root_lifetime() -> datetime.timedelta:
+    return datetime.timedelta(days=_file().authorities.root_days)
+
+
+def issuing_lifetime() -> datetime.timedelta:
+    return datetime.timedelta(days=_file().authorities.issuing_days)
+
+
+def kind_of(key: PublicKey) -> KeyKind:
+    """The kind of a key whose strength was checked."""
+    match key:
+        case ed25519.Ed25519PublicKey():
+            return "ed25519"
+        case ec.EllipticCurvePublicKey():
+            return "p384" if isinstance(key.curve, ec.SECP384R1) else "p256"
+        case _:
+            return "rsa"
