@@ -39,8 +39,15 @@ token.command("sealcast.cli.token:watch", name="watch", help="A token that watch
 token.command("sealcast.cli.token:admin", name="admin", help="A token that reads legs and metrics.")
 app.command(token)
 
-identity = App(name="identity", help="Issue certificates from the node's throw-away authority.")
+identity = App(name="identity", help="Make an authority; issue certificates; see what it issued.")
+identity.command("sealcast.cli.identity:init", name="init", help="Make an authority.")
+identity.command("sealcast.cli.identity:issue", name="issue", help="A certificate for a name.")
 identity.command(
-    "sealcast.cli.identity:issue", name="issue", help="A client certificate for a name."
+    "sealcast.cli.identity:sign", name="sign", help="A certificate for a signing request."
 )
+identity.command(
+    "sealcast.cli.identity:token", name="token", help="A token that enrols one end, once."
+)
+identity.command("sealcast.cli.identity:list_", name="list", help="What was issued.")
+identity.command("sealcast.cli.identity:show", name="show", help="What was issued to a name.")
 app.command(identity)

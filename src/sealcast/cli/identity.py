@@ -1,34 +1,319 @@
-"""`sealcast identity`: certificates from the node's throw-away authority."""
+"""`sealcast identity`: an authority, and certificates from it or from the node's throw-away one."""
 
 from __future__ import annotations
 
 import datetime
+import getpass
+import json
+import secrets
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from sealcast.cli.durations import seconds
 from sealcast.cli.settings import ConfigFile, load_config, open_state
-from sealcast.identity.private_files import write_private
-from sealcast.identity.throw_away import ROOT_FILE
+from sealcast.errors import LocalError
+from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
+from sealcast.identity.issued import Certified, Issued
+from sealcast.identity.private_files import hand_out, read_passphrase
+from sealcast.identity.profiles import Side
+from sealcast.secret import Secret
+
+if TYPE_CHECKING:
+    from sealcast.identity.store import IssuedRow
+
+Data = Annotated[
+    Path, Parameter(env_var="SEALCAST_IDENTITY_DATA", help="The authority's folder (mode 0700).")
+]
+DataIfAny = Annotated[
+    Path | None,
+    Parameter(
+        env_var="SEALCAST_IDENTITY_DATA",
+        help="The authority's folder; without it the node's throw-away authority issues.",
+    ),
+]
+PassphraseFile = Annotated[
+    Path | None,
+    Parameter(
+        env_var="SEALCAST_IDENTITY_PASSPHRASE_FILE",
+        help="A file of mode 0600 with the passphrase of the authority's keys.",
+    ),
+]
+ProfileName = Annotated[
+    str | None,
+    Parameter(
+        name="--profile", help="service, encoder, viewer, admin or node; default: as NAME begins."
+    ),
+]
+As = Annotated[
+    Literal["client", "server"] | None,
+    Parameter(name="--as", help="Which end of a handshake it is for; default: the profile's own."),
+]
+Hosts = Annotated[
+    tuple[str, ...],
+    Parameter(name="--host", help="A host name or address of a server; may be repeated."),
+]
+Lifetime = Annotated[
+    str | None, Parameter(name="--for", help="How long it is valid; default: the profile's whole.")
+]
+KeyKind = Annotated[Literal["p256", "p384", "ed25519"], Parameter(help="The kind of key.")]
+Out = Annotated[Path, Parameter(help="Folder for certificate, key and authority.")]
+
+
+def init(
+    *,
+    data: Data,
+    trust_domain: Annotated[str, Parameter(help="As in spiffe://TRUST-DOMAIN/encoder/venue-1.")],
+    passphrase_file: PassphraseFile = None,
+    root_passphrase_file: Annotated[
+        Path | None, Parameter(help="One of its own for the root's key; default: the same.")
+    ] = None,
+    key: KeyKind = "p256",
+    host: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A DNS name that servers may have, with all below it; may be repeated; "
+            "default: the trust domain."
+        ),
+    ] = (),
+    network: Annotated[
+        tuple[str, ...],
+        Parameter(help="A network whose addresses servers may have; may be repeated."),
+    ] = (),
+) -> None:
+    """Make an authority: an offline root, one issuing authority for clients, one for servers."""
+    passphrase = read_passphrase(passphrase_file)
+    of_root = None if root_passphrase_file is None else read_passphrase(root_passphrase_file)
+    founding = Founding(trust_domain, key, host, network)
+    found(data, founding, passphrase, _now(), who=_who(), root_passphrase=of_root)
+    made = Authority.open(data, lambda: passphrase)
+    print(f"trust domain  {made.trust_domain}")
+    print(f"authority     {data / ROOT_FILE}   (SHA-256 {made.fingerprint})")
+    print(
+        f"root key      {data / ROOT_KEY_FILE}   Take it off this machine: nothing here needs it."
+    )
 
 
 def issue(
     name: str,
     *,
-    out: Annotated[Path, Parameter(help="Folder for certificate, key and authority.")],
-    lifetime: Annotated[str, Parameter(name="--for", help="How long it is valid.")] = "90d",
+    out: Out,
+    data: DataIfAny = None,
+    passphrase_file: PassphraseFile = None,
+    profile: ProfileName = None,
+    as_: As = None,
+    host: Hosts = (),
+    key: KeyKind = "p256",
+    lifetime: Lifetime = None,
+    pkcs12: Annotated[
+        bool,
+        Parameter(
+            name="--pkcs12", negative="", help="Also NAME.p12; its passphrase is printed once."
+        ),
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Issue a client certificate for NAME, such as encoder/venue-1, viewer/vera or admin/ada."""
-    state = open_state(load_config(config))
-    now = datetime.datetime.now(datetime.UTC)
-    issued = state.authority.issue_client(name, now, datetime.timedelta(seconds=seconds(lifetime)))
-    chain, key = issued.save(out, name.rpartition("/")[2])
+    """Issue a certificate for NAME, such as encoder/venue-1, viewer/vera or admin/ada."""
+    if data is None:
+        issued, root_pem, fingerprint = _throw_away(name, lifetime, config, profile, as_, host, key)
+    else:
+        authority = _open(data, passphrase_file)
+        wanted = _wanted(name, profile, as_, host, lifetime)
+        _try_folder(out)
+        issued = authority.issue(wanted, _now(), who=_who(), kind=key)
+        root_pem, fingerprint = authority.root_pem, authority.fingerprint
+    stem = name.rpartition("/")[2]
+    chain, key_file = issued.save(out, stem)
+    _say(issued, chain, key_file, _save_root(out, root_pem), fingerprint)
+    if pkcs12:
+        print(f"PKCS#12      {_save_pkcs12(issued, root_pem, out / f'{stem}.p12')}")
+
+
+def sign(
+    request: Annotated[Path, Parameter(help="A certificate signing request (PKCS#10, PEM).")],
+    name: str,
+    *,
+    out: Out,
+    data: Data,
+    passphrase_file: PassphraseFile = None,
+    profile: ProfileName = None,
+    as_: As = None,
+    host: Hosts = (),
+    lifetime: Lifetime = None,
+) -> None:
+    """Sign a request for NAME, whose key its holder made and keeps."""
+    try:
+        pem = request.read_bytes()
+    except OSError as error:
+        raise LocalError("IDENTITY.REQUEST_MALFORMED", f"{request}: {error.strerror}.") from error
+    authority = _open(data, passphrase_file)
+    wanted = _wanted(name, profile, as_, host, lifetime)
+    _try_folder(out)
+    signed = authority.sign(pem, wanted, _now(), who=_who())
+    chain = signed.save(out, name.rpartition("/")[2])
+    _say(signed, chain, None, _save_root(out, authority.root_pem), authority.fingerprint)
+
+
+def token(
+    name: str,
+    *,
+    data: Data,
+    profile: ProfileName = None,
+    as_: As = None,
+    host: Hosts = (),
+) -> None:
+    """Make a token with which NAME gets one certificate, once, within 15 minutes."""
+    # No key is opened for a token.
+    authority = Authority.open(data, lambda: read_passphrase(None))
+    made = authority.make_token(_wanted(name, profile, as_, host, None), _now(), who=_who())
+    print(f"one certificate for {name}, within 15 minutes", file=sys.stderr)
+    print(f"authority: SHA-256 {authority.fingerprint}", file=sys.stderr)
+    print(made.reveal().decode())
+
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="For programs.")]
+
+
+def list_(*, data: Data, json_: AsJson = False) -> None:
+    """List what was issued, the newest first."""
+    rows = Authority.open(data, lambda: read_passphrase(None)).store.issued()
+    _print_rows(rows, as_json=json_)
+
+
+def show(name: str, *, data: Data, json_: AsJson = False) -> None:
+    """Show everything that was issued to NAME, with the newest certificate."""
+    rows = Authority.open(data, lambda: read_passphrase(None)).store.issued(name)
+    if not rows:
+        raise LocalError("IDENTITY.UNKNOWN", f"It was {name[:128]!r}.")
+    _print_rows(rows, as_json=json_)
+    if not json_:
+        print(rows[0].pem.decode(), end="")
+
+
+# ---- between the verbs and the authority ------------------------------------------------------
+
+
+def _open(data: Path, passphrase_file: Path | None) -> Authority:
+    return Authority.open(data, lambda: read_passphrase(passphrase_file))
+
+
+def _wanted(
+    name: str,
+    profile: str | None,
+    as_: str | None,
+    hosts: tuple[str, ...],
+    lifetime: str | None,
+) -> Wanted:
+    return Wanted(
+        name=name,
+        profile=profile or name.partition("/")[0],
+        side=None if as_ is None else Side(as_),
+        hosts=hosts,
+        lifetime=None if lifetime is None else datetime.timedelta(seconds=seconds(lifetime)),
+    )
+
+
+def _throw_away(
+    name: str, lifetime: str | None, config: Path | None, *of_an_authority: object
+) -> tuple[Issued, bytes, str]:
+    if any(option not in (None, (), "p256") for option in of_an_authority):
+        raise LocalError(
+            "IDENTITY.NO_AUTHORITY", "--profile, --as, --host and --key need an authority: --data."
+        )
+    authority = open_state(load_config(config)).authority
+    valid = datetime.timedelta(seconds=seconds(lifetime or "90d"))
+    return (
+        authority.issue_client(name, _now(), valid),
+        authority.root_pem,
+        authority.fingerprint,
+    )
+
+
+def _try_folder(out: Path) -> None:
+    """Whether something can be written there, before anything is issued."""
+    probe = out / f".{secrets.token_hex(4)}"
+    hand_out(probe, b"")
+    probe.unlink()
+
+
+def _save_root(out: Path, root_pem: bytes) -> Path:
     root = out / ROOT_FILE
-    write_private(root, state.authority.root_pem, mode=0o644)
-    print(f"name         {issued.name}")
-    print(f"certificate  {chain}")
-    print(f"key          {key}")
-    print(f"authority    {root}   (SHA-256 {state.authority.fingerprint})")
+    hand_out(root, root_pem, mode=0o644)
+    return root
+
+
+def _save_pkcs12(issued: Issued, root_pem: bytes, path: Path) -> str:
+    passphrase = Secret(secrets.token_urlsafe(15))
+    hand_out(path, issued.pkcs12(root_pem, passphrase))
+    return f"{path}   passphrase {passphrase.reveal().decode()}"
+
+
+def _say(
+    done: Issued | Certified, chain: Path, key: Path | None, root: Path, fingerprint: str
+) -> None:
+    print(f"name         {done.name}")
+    print(f"certificate  {chain}   (serial {done.serial}, until {_time(done.not_after_unix)})")
+    if key is not None:
+        print(f"key          {key}")
+    print(f"authority    {root}   (SHA-256 {fingerprint})")
+
+
+def _print_rows(rows: list[IssuedRow], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([_facts(row) for row in rows], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(expand=False, pad_edge=False)
+    for heading in ("name", "profile", "side", "until", "issued", "by", "revoked", "serial"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        revoked = "" if row.revoked_unix is None else f"{_time(row.revoked_unix)} {row.revoked_why}"
+        table.add_row(
+            *(row.name, row.profile, row.side, _time(row.not_after_unix)),
+            *(_time(row.issued_unix), row.issued_by, revoked, row.serial),
+        )
+    # Into a pipe or a file there is no width to keep to.
+    (Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)).print(table)
+
+
+def _facts(row: IssuedRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "uri": row.uri,
+        "profile": row.profile,
+        "side": row.side,
+        "hosts": row.hosts,
+        "serial": row.serial,
+        "issuer": row.issuer,
+        "not_before_unix": row.not_before_unix,
+        "not_after_unix": row.not_after_unix,
+        "issued_unix": row.issued_unix,
+        "issued_by": row.issued_by,
+        "by_token": row.token is not None,
+        "revoked_unix": row.revoked_unix,
+        "revoked_why": row.revoked_why,
+    }
+
+
+_PIPE_WIDTH = 160
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _time(unix: int) -> str:
+    return datetime.datetime.fromtimestamp(unix, datetime.UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def _who() -> str:
+    """Who runs this command, for the journal."""
+    try:
+        return getpass.getuser()[:64]
+    except (OSError, KeyError):
+        return "unknown"

@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from sealcast.errors import LocalError
-from sealcast.identity.private_files import write_private
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization.pkcs12 import (
+    PBES,
+    serialize_key_and_certificates,
+)
+
+from sealcast.identity.private_files import hand_out
+from sealcast.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,7 @@ class Certified:
     def save(self, folder: Path, stem: str) -> Path:
         """Writes `stem.pem` and returns its path; IDENTITY.NOT_WRITTEN."""
         path = folder / f"{stem}.pem"
-        _write(path, self.chain_pem, mode=0o644)
+        hand_out(path, self.chain_pem, mode=0o644)
         return path
 
 
@@ -45,13 +54,26 @@ class Issued:
         """Writes `stem.pem` and `stem-key.pem` (mode 0600); both paths. IDENTITY.NOT_WRITTEN."""
         chain, key = folder / f"{stem}.pem", folder / f"{stem}-key.pem"
         # The key first: a chain is never there without its key.
-        _write(key, self.key_pem)
-        _write(chain, self.chain_pem, mode=0o644)
+        hand_out(key, self.key_pem)
+        hand_out(chain, self.chain_pem, mode=0o644)
         return chain, key
 
+    def pkcs12(self, root_pem: bytes, passphrase: Secret) -> bytes:
+        """Certificate, key and authorities in one encrypted file (RFC 7292), for browsers and for
+        encoders that cannot make a key.
+        """
+        leaf, *others = x509.load_pem_x509_certificates(self.chain_pem + root_pem)
+        key = serialization.load_pem_private_key(self.key_pem, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey)  # noqa: S101 - as keys.PrivateKey
+        return serialize_key_and_certificates(
+            self.name.encode(), key, leaf, others, _PKCS12.build(passphrase.reveal())
+        )
 
-def _write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    try:
-        write_private(path, content, mode=mode)
-    except OSError as error:
-        raise LocalError("IDENTITY.NOT_WRITTEN", f"{path}: {error.strerror}.") from error
+
+# AES-256 and SHA-256; the passphrase is not a person's, so the rounds matter little.
+_PKCS12: Final = (
+    serialization.PrivateFormat.PKCS12.encryption_builder()
+    .kdf_rounds(100_000)
+    .key_cert_algorithm(PBES.PBESv2SHA256AndAES256CBC)
+    .hmac_hash(hashes.SHA256())
+)

@@ -33,6 +33,14 @@ def write_private(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise
 
 
+def hand_out(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """`write_private` for what an operator asked for; IDENTITY.NOT_WRITTEN where it cannot be."""
+    try:
+        write_private(path, content, mode=mode)
+    except OSError as error:
+        raise LocalError("IDENTITY.NOT_WRITTEN", f"{path}: {error.strerror}.") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Makes new names in `folder` outlast a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,0 +1,286 @@
+"""The authority of a trust domain.
+
+Does: issues by profile, for keys made here or for requests from outside; gives one-time enrolment
+tokens; remembers everything, refusals included. Works without the root's key.
+
+Does not: revoke or renew yet. Does not judge handshakes: that is BoringSSL's alone. It is made by
+`sealcast.identity.founding`.
+
+The caller must still: give the time, say who asks (`who`, for the journal), hand out what came.
+
+Specs: RFC 5280, SPIFFE X509-SVID.
+"""
+
+import datetime
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from sealcast.errors import LocalError, RemoteError, SealcastError
+from sealcast.identity import certificates
+from sealcast.identity.certificates import Signer
+from sealcast.identity.issued import Certified, Issued
+from sealcast.identity.issuing import (
+    CheckedOrder,
+    Order,
+    check_certificate,
+    check_request,
+    fill_in,
+    sign_leaf,
+)
+from sealcast.identity.keys import DEFAULT_KIND, PublicKey, generate
+from sealcast.identity.keys_at_rest import open_pem, plain_pem
+from sealcast.identity.names import check_name, spiffe_id
+from sealcast.identity.private_files import read_private
+from sealcast.identity.profiles import Side, profile
+from sealcast.identity.requests import key_of_request
+from sealcast.identity.store import (
+    DONE,
+    Attempt,
+    IssuedRow,
+    IssuerRow,
+    Store,
+    TokenRow,
+    Writing,
+)
+from sealcast.secret import Secret
+
+TOKEN_LIFETIME: Final = datetime.timedelta(minutes=15)
+
+Unlock = Callable[[], Secret]
+"""Gives the passphrase when a key must be opened; its refusal goes to the journal too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an operator asks for, unchecked."""
+
+    name: str
+    profile: str
+    side: Side | None = None
+    hosts: tuple[str, ...] = ()
+    lifetime: datetime.timedelta | None = None
+
+
+class Authority:
+    """An authority that was founded. Threads and processes may use the same one at once."""
+
+    def __init__(self, folder: Path, store: Store, unlock: Unlock) -> None:
+        self.folder = folder
+        self.store = store
+        self.trust_domain, self.root_pem = store.authority()
+        self._unlock = unlock
+        self._signers: dict[str, Signer] = {}
+
+    @staticmethod
+    def open(folder: Path, unlock: Unlock) -> "Authority":
+        """The authority in `folder`; IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED."""
+        return Authority(folder, Store.open(folder), unlock)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the root as `AB:CD:…`."""
+        return certificates.fingerprint(x509.load_pem_x509_certificate(self.root_pem))
+
+    def issue(
+        self, wanted: Wanted, now: datetime.datetime, *, who: str, kind: str = DEFAULT_KIND
+    ) -> Issued:
+        """A certificate with a fresh key. The key is nowhere but in the answer."""
+        with self._journal("issue", wanted, now, who):
+            key = generate(kind)
+            done = self._certify("issue", wanted, key.public_key(), now, who)
+        return Issued(
+            name=done.name,
+            chain_pem=done.chain_pem,
+            key_pem=plain_pem(key),
+            serial=done.serial,
+            not_after_unix=done.not_after_unix,
+        )
+
+    def sign(
+        self, request: bytes, wanted: Wanted, now: datetime.datetime, *, who: str
+    ) -> Certified:
+        """A certificate for a request (PKCS#10, PEM)."""
+        with self._journal("sign", wanted, now, who):
+            return self._certify("sign", wanted, self._key_of(request, wanted), now, who)
+
+    def make_token(self, wanted: Wanted, now: datetime.datetime, *, who: str) -> Secret:
+        """A token with which whoever holds it gets one certificate, as `wanted`, in 15 minutes."""
+        with self._journal("token", wanted, now, who):
+            # The name and the profile must fit now; the key is checked when it comes.
+            chosen = profile(wanted.profile)
+            probe = generate(DEFAULT_KIND).public_key()
+            checked = check_request(_order(wanted, probe), self.trust_domain)
+            text = secrets.token_urlsafe(32)
+            at = int(now.timestamp())
+            with self.store.writing() as transaction:
+                transaction.add_token(
+                    TokenRow(
+                        digest=_digest(text),
+                        name=checked.name,
+                        profile=chosen.name,
+                        side=checked.side,
+                        hosts=wanted.hosts,
+                        made_unix=at,
+                        made_by=who,
+                        expires_unix=at + int(TOKEN_LIFETIME.total_seconds()),
+                    )
+                )
+                transaction.note(Attempt(at, who, "token", checked.name, chosen.name, DONE))
+        return Secret(text)
+
+    def enrol(
+        self, request: bytes, token: str, wanted: Wanted, now: datetime.datetime, *, who: str
+    ) -> Certified:
+        """A certificate for a request, against a token; the token is then used.
+
+        Besides the refusals of `sign`: IDENTITY.TOKEN_UNKNOWN, IDENTITY.TOKEN_OTHER,
+        IDENTITY.TOKEN_EXPIRED, IDENTITY.TOKEN_USED. A refused request leaves the token unused.
+        """
+        with self._journal("enrol", wanted, now, who):
+            key = self._key_of(request, wanted)
+            return self._certify("enrol", wanted, key, now, who, token=_digest(token))
+
+    def _key_of(self, request: bytes, wanted: Wanted) -> PublicKey:
+        chosen, name = profile(wanted.profile), check_name(wanted.name)
+        return key_of_request(
+            request,
+            name=name,
+            uri=spiffe_id(self.trust_domain, name),
+            side=wanted.side or chosen.sides[0],
+            hosts={host.lower() for host in wanted.hosts},
+        )
+
+    def _certify(
+        self,
+        action: str,
+        wanted: Wanted,
+        key: PublicKey,
+        now: datetime.datetime,
+        who: str,
+        token: bytes | None = None,
+    ) -> Certified:
+        """The pipeline, and its record. What is signed leaves only after it is on the disk."""
+        order = check_request(_order(wanted, key), self.trust_domain)
+        issuer = self.store.issuer(order.side)
+        signer = self._signer(issuer)
+        at = int(now.timestamp())
+        with self.store.writing() as transaction:
+            if token is not None:
+                _use(transaction, token, order, wanted, at)
+            serial = x509.random_serial_number()
+            template = fill_in(order, signer.certificate, serial, now)
+            checked = check_certificate(template, order, signer.certificate, now)
+            leaf = sign_leaf(checked, signer)
+            row = IssuedRow(
+                serial=f"{serial:x}",
+                issuer=issuer.serial,
+                name=order.name,
+                uri=order.uri,
+                profile=order.profile.name,
+                side=order.side,
+                hosts=tuple(str(host.value) for host in order.hosts),
+                not_before_unix=int(leaf.not_valid_before_utc.timestamp()),
+                not_after_unix=int(leaf.not_valid_after_utc.timestamp()),
+                issued_unix=at,
+                issued_by=who,
+                token=token,
+                pem=certificates.pem(leaf),
+            )
+            transaction.add_issued(row)
+            transaction.note(
+                Attempt(at, who, action, row.name, row.profile, DONE, serial=row.serial)
+            )
+        return Certified(
+            name=row.uri,
+            chain_pem=row.pem + issuer.pem,
+            serial=row.serial,
+            not_after_unix=row.not_after_unix,
+        )
+
+    def _signer(self, issuer: IssuerRow) -> Signer:
+        """IDENTITY.PASSPHRASE_*, IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED,
+        IDENTITY.CERTIFICATE_MALFORMED, TLS.KEY_MISMATCH.
+        """
+        known = self._signers.get(issuer.serial)
+        if known is not None:
+            return known
+        path = self.folder / issuer.key_file
+        try:
+            pem = read_private(path)
+        except OSError as error:
+            raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
+        key = open_pem(pem, self._unlock(), path.name)
+        certificate = x509.load_pem_x509_certificate(issuer.pem)
+        if key.public_key() != certificate.public_key():
+            raise LocalError("TLS.KEY_MISMATCH", f"{path.name} is not of its certificate.")
+        return self._signers.setdefault(issuer.serial, Signer(certificate, key))
+
+    @contextmanager
+    def _journal(
+        self, action: str, wanted: Wanted, now: datetime.datetime, who: str
+    ) -> Iterator[None]:
+        """Remembers a refusal by its code. (A success is noted where it happens.)"""
+        try:
+            yield
+        except SealcastError as error:
+            attempt = Attempt(
+                int(now.timestamp()), who, action, _name(wanted), _profile(wanted), error.code
+            )
+            # Where the store itself is what refuses, there is nowhere to write.
+            with suppress(LocalError):
+                self.store.note(attempt)
+            raise
+
+
+def _order(wanted: Wanted, key: PublicKey) -> Order:
+    return Order(
+        name=wanted.name,
+        profile=profile(wanted.profile),
+        public_key=key,
+        side=wanted.side,
+        hosts=wanted.hosts,
+        lifetime=wanted.lifetime,
+    )
+
+
+def _use(
+    transaction: Writing, digest: bytes, order: CheckedOrder, wanted: Wanted, now: int
+) -> None:
+    held = transaction.token(digest)
+    if held is None:
+        raise RemoteError("IDENTITY.TOKEN_UNKNOWN")
+    asked = (order.name, order.profile.name, order.side, wanted.hosts)
+    if asked != (held.name, held.profile, held.side, held.hosts):
+        # Whose it is, is not told to whoever holds it.
+        raise RemoteError("IDENTITY.TOKEN_OTHER", f"It was used for {order.name!r}.")
+    if not transaction.use_token(digest, now):
+        if held.used_unix is not None:
+            raise RemoteError("IDENTITY.TOKEN_USED")
+        raise RemoteError("IDENTITY.TOKEN_EXPIRED", f"It ended {now - held.expires_unix} s ago.")
+
+
+def _digest(token: str) -> bytes:
+    # The token has 256 bits of chance: there is nothing for a slower hash to protect.
+    return hashlib.sha256(token.encode()).digest()
+
+
+# What is no name may be anything that was typed by mistake, a secret among it.
+def _name(wanted: Wanted) -> str:
+    try:
+        return check_name(wanted.name)
+    except LocalError:
+        return "(not a name)"
+
+
+def _profile(wanted: Wanted) -> str:
+    try:
+        return profile(wanted.profile).name
+    except LocalError:
+        return "(not a profile)"

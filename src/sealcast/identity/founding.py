@@ -1,0 +1,124 @@
+"""How an authority comes to be.
+
+Does: makes an offline root, below it an issuing authority for clients and one for servers, each
+with a key of its own, sealed under a passphrase; lays out the folder, all of it or nothing.
+
+    DATA/authority.pem        the root: what everybody trusts
+    DATA/root/root-key.pem    needed again only for new issuing authorities: take it away
+    DATA/issuing/*-key.pem    the keys that work every day
+    DATA/store.sqlite         what was issued, used, tried (no secret in it)
+
+Does not: issue to ends (`sealcast.identity.authority`).
+"""
+
+import datetime
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sealcast.errors import LocalError
+from sealcast.identity import certificates
+from sealcast.identity.authorities import (
+    constraints_for_clients,
+    constraints_for_servers,
+    make_issuing,
+    make_root,
+)
+from sealcast.identity.certificates import Signer
+from sealcast.identity.keys import DEFAULT_KIND, generate
+from sealcast.identity.keys_at_rest import sealed_pem
+from sealcast.identity.names import check_trust_domain
+from sealcast.identity.private_files import sync_folder, write_private
+from sealcast.identity.profiles import Side
+from sealcast.identity.store import DONE, Attempt, IssuerRow, Store
+from sealcast.secret import Secret
+
+ROOT_FILE: Final = "authority.pem"
+ROOT_KEY_FILE: Final = "root/root-key.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What an authority is made for. `hosts` and what is below them, and `networks`, are all that
+    its servers can be called; without hosts it is the trust domain.
+    """
+
+    trust_domain: str
+    kind: str = DEFAULT_KIND
+    hosts: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+def found(
+    folder: Path,
+    founding: Founding,
+    passphrase: Secret,
+    now: datetime.datetime,
+    *,
+    who: str,
+    root_passphrase: Secret | None = None,
+) -> None:
+    """A new authority in `folder`, which does not exist or is empty: all of it, or nothing.
+
+    IDENTITY.ALREADY_INITIALISED, IDENTITY.BAD_NAME, IDENTITY.WEAK_KEY, IDENTITY.NOT_WRITTEN.
+    """
+    folder = folder.absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.")
+    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        fresh.mkdir(mode=0o700, parents=True)
+        _fill(fresh, founding, passphrase, root_passphrase or passphrase, now, who)
+        sync_folder(fresh)
+        try:
+            # Onto an empty folder or onto nothing: of two who try at once, one succeeds.
+            fresh.rename(folder)
+        except OSError:
+            raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.") from None
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise LocalError("IDENTITY.NOT_WRITTEN", f"{error.filename}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _fill(
+    folder: Path,
+    founding: Founding,
+    passphrase: Secret,
+    root_passphrase: Secret,
+    now: datetime.datetime,
+    who: str,
+) -> None:
+    domain = check_trust_domain(founding.trust_domain)
+    constraints = {
+        Side.CLIENT: constraints_for_clients(domain),
+        Side.SERVER: constraints_for_servers(
+            domain, founding.hosts or (domain,), founding.networks
+        ),
+    }
+    root_key = generate(founding.kind)
+    root = Signer(make_root(domain, root_key, now), root_key)
+    root_pem = certificates.pem(root.certificate)
+    write_private(folder / ROOT_KEY_FILE, sealed_pem(root_key, root_passphrase))
+    write_private(folder / ROOT_FILE, root_pem, mode=0o644)
+    at = int(now.timestamp())
+    store = Store.create(folder, domain, root_pem, at)
+    with store.writing() as transaction:
+        for side, bounds in constraints.items():
+            key = generate(founding.kind)
+            certificate = make_issuing(root, side, domain, key, bounds, now)
+            key_file = f"issuing/{side}s-key.pem"
+            write_private(folder / key_file, sealed_pem(key, passphrase))
+            transaction.add_issuer(
+                IssuerRow(
+                    serial=f"{certificate.serial_number:x}",
+                    side=side,
+                    not_after_unix=int(certificate.not_valid_after_utc.timestamp()),
+                    pem=certificates.pem(certificate),
+                    key_file=key_file,
+                )
+            )
+        transaction.note(Attempt(at, who, "init", domain, "", DONE))

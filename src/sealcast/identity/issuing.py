@@ -1,0 +1,213 @@
+"""Issuing as a pipeline: check the request, fill in, check the certificate, sign.
+
+    order -> check_request -> CheckedOrder -> fill_in -> Template
+          -> check_certificate -> CheckedTemplate -> sign_leaf -> certificate
+
+Each step is a function of frozen values; time and serial come in as arguments. What may be signed
+has a type of its own, and `check_certificate` is the only maker of it.
+
+Does not: read requests from outside (`requests`), keep anything (`store`), open keys.
+
+Specs: RFC 5280 §4.2.1, SPIFFE X509-SVID §3, §4.
+"""
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from sealcast.errors import Bug, LocalError
+from sealcast.identity.certificates import Signer, Template, sign
+from sealcast.identity.keys import PublicKey, check_strength
+from sealcast.identity.names import SCHEME, check_name, host_name, spiffe_id
+from sealcast.identity.profiles import Profile, Side, backdated, kind_of
+
+MOST_HOSTS: Final = 32
+# RFC 5280 §4.1.2.2: positive, at most 20 octets; CA/B BR §7.1: at least 64 bits of chance.
+LEAST_SERIAL: Final = 2**64
+MOST_SERIAL: Final = 2**159
+# ub-common-name (RFC 5280 appendix A).
+_LONGEST_COMMON_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody asks for. Without `side` the profile's first, without `lifetime` its whole."""
+
+    name: str
+    profile: Profile
+    public_key: PublicKey
+    side: Side | None = None
+    hosts: tuple[str, ...] = ()
+    lifetime: datetime.timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOrder:
+    """An order that its profile covers. Only `check_request` makes one."""
+
+    name: str
+    uri: str
+    profile: Profile
+    side: Side
+    hosts: tuple[x509.DNSName | x509.IPAddress, ...]
+    public_key: PublicKey
+    lifetime: datetime.timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTemplate:
+    """A template that may be signed. Only `check_certificate` makes one."""
+
+    template: Template
+
+
+def check_request(order: Order, trust_domain: str) -> CheckedOrder:
+    """The order with everything settled.
+
+    IDENTITY.BAD_NAME, IDENTITY.NOT_OF_PROFILE (with the rule), IDENTITY.WEAK_KEY.
+    """
+    name, profile = check_name(order.name), order.profile
+    if not name.startswith(f"{profile.name}/"):
+        raise _not_given(profile, f"its names begin with {profile.name}/, and this is {name!r}")
+    side = order.side or profile.sides[0]
+    if side not in profile.sides:
+        raise _not_given(profile, f"it is for {' or '.join(profile.sides)}s, not for {side}s")
+    key = check_strength(order.public_key)
+    if (kind := kind_of(key)) not in profile.keys:
+        raise _not_given(profile, f"its keys are {', '.join(profile.keys)}; this is {kind}")
+    serves = profile.hosts and side is Side.SERVER
+    if order.hosts and not serves:
+        raise _not_given(profile, "it carries no host names on this side")
+    if serves and not 1 <= len(order.hosts) <= MOST_HOSTS:
+        raise _not_given(profile, f"a server needs 1 to {MOST_HOSTS} host names or addresses")
+    if any("*" in host for host in order.hosts):
+        raise _not_given(profile, "it names every host; none is a wildcard")
+    lifetime = order.lifetime or profile.lifetime
+    if not datetime.timedelta(0) < lifetime <= profile.lifetime:
+        raise _not_given(profile, f"it lasts {profile.lifetime_hours} hours at most")
+    return CheckedOrder(
+        name=name,
+        uri=spiffe_id(trust_domain, name),
+        profile=profile,
+        side=side,
+        # In the order that they were given, each once.
+        hosts=tuple(dict.fromkeys(host_name(host) for host in order.hosts)),
+        public_key=key,
+        lifetime=lifetime,
+    )
+
+
+def fill_in(
+    order: CheckedOrder, issuer: x509.Certificate, serial: int, now: datetime.datetime
+) -> Template:
+    """Everything that will stand in the certificate."""
+    # The slash keeps verifiers from taking the common name for a host name. The SPIFFE ID is what
+    # counts; the subject is for people.
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, order.name[:_LONGEST_COMMON_NAME])]
+    )
+    return Template(
+        subject=subject,
+        names=(x509.UniformResourceIdentifier(order.uri), *order.hosts),
+        public_key=order.public_key,
+        serial=serial,
+        not_before=now - backdated(),
+        # A leaf that outlives its issuer would end at an unexpected hour.
+        not_after=min(now + order.lifetime, issuer.not_valid_after_utc),
+        usage=order.side.usage,
+    )
+
+
+def check_certificate(
+    template: Template, order: CheckedOrder, issuer: x509.Certificate, now: datetime.datetime
+) -> CheckedTemplate:
+    """The template, if what would be signed is what the profile gives.
+
+    IDENTITY.AUTHORITY_EXPIRED and, for hosts outside the issuer's constraints,
+    IDENTITY.NOT_OF_PROFILE. Everything else that is wrong here is a fault of ours: `Bug` with
+    IDENTITY.OUTSIDE_PROFILE.
+    """
+    if not issuer.not_valid_before_utc <= now < issuer.not_valid_after_utc:
+        raise LocalError(
+            "IDENTITY.AUTHORITY_EXPIRED", f"It ends {issuer.not_valid_after_utc:%Y-%m-%d %H:%M}Z."
+        )
+    for host in order.hosts:
+        if not _within(host, _constraints(issuer)):
+            raise _not_given(order.profile, f"{host.value} is outside the authority's hosts")
+    uris = [name.value for name in template.names if isinstance(name, _URI)]
+    issuer_usage = issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    wrong = [
+        what
+        for what, right in (
+            ("SPIFFE ID", uris == [order.uri] and order.uri.startswith(SCHEME)),
+            (
+                "usage",
+                template.usage == order.side.usage and list(issuer_usage) == [template.usage],
+            ),
+            ("authority", not template.is_authority and template.constraints is None),
+            ("serial", LEAST_SERIAL <= template.serial < MOST_SERIAL),
+            ("begin", now - backdated() <= template.not_before <= now),
+            ("end", now < template.not_after <= min(now + order.lifetime, _end(issuer))),
+            ("hosts", len(template.names) == 1 + len(order.hosts)),
+            ("key", template.public_key == order.public_key),
+        )
+        if not right
+    ]
+    if wrong:
+        raise Bug("IDENTITY.OUTSIDE_PROFILE", f"Wrong: {', '.join(wrong)}.")
+    return CheckedTemplate(template)
+
+
+def sign_leaf(checked: CheckedTemplate, signer: Signer) -> x509.Certificate:
+    """The certificate."""
+    return sign(checked.template, signer)
+
+
+_URI: Final = x509.UniformResourceIdentifier
+
+
+def _end(certificate: x509.Certificate) -> datetime.datetime:
+    return certificate.not_valid_after_utc
+
+
+def _not_given(profile: Profile, rule: str) -> LocalError:
+    return LocalError("IDENTITY.NOT_OF_PROFILE", f"Profile {profile.name}: {rule}.")
+
+
+def _constraints(issuer: x509.Certificate) -> x509.NameConstraints | None:
+    try:
+        return issuer.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _within(host: x509.DNSName | x509.IPAddress, constraints: x509.NameConstraints | None) -> bool:
+    """Whether peers that honour the issuer's constraints will take `host` (RFC 5280 §4.2.1.10)."""
+    if constraints is None:
+        return True
+    permitted = constraints.permitted_subtrees or []
+    excluded = constraints.excluded_subtrees or []
+    alike = [subtree for subtree in permitted if type(subtree) is type(host)]
+    return (not alike or any(_covers(subtree, host) for subtree in alike)) and not any(
+        _covers(subtree, host) for subtree in excluded
+    )
+
+
+def _covers(subtree: x509.GeneralName, host: x509.DNSName | x509.IPAddress) -> bool:
+    match subtree, host:
+        case x509.DNSName(), x509.DNSName():
+            name = host.value.removeprefix("*.")
+            return not subtree.value or f".{name}".endswith(f".{subtree.value}")
+        case x509.IPAddress(), x509.IPAddress():
+            network = subtree.value
+            return (
+                isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network)
+                and isinstance(host.value, ipaddress.IPv4Address | ipaddress.IPv6Address)
+                and host.value in network
+            )
+        case _:
+            return False

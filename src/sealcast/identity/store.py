@@ -1,0 +1,322 @@
+"""What an authority remembers: certificates, tokens, attempts.
+
+Does: keeps them in one SQLite file (write-ahead log, flushed at every commit), one transaction for
+each certificate; a serial, a used token and a journal entry can come to be only once, by
+constraints of the tables and not by the care of the callers.
+
+Does not: hold private keys, passphrases or tokens (only their digests). Does not decide.
+
+A connection lives for one transaction: threads and processes share the file, never a connection.
+
+The caller must still: give the time (seconds since 1970).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from sealcast.errors import LocalError
+from sealcast.identity.profiles import Side
+
+STORE_FILE: Final = "store.sqlite"
+# How long a transaction of another process is waited for.
+PATIENCE_S: Final = 10.0
+# "seal" in ASCII; the version is that of store.sql.
+_APPLICATION: Final = 0x7365616C
+_VERSION: Final = 1
+DONE: Final = "done"
+"""The outcome of an attempt that succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRow:
+    """An issuing authority. `key_file` is relative to the folder of the store."""
+
+    serial: str
+    side: Side
+    not_after_unix: int
+    pem: bytes
+    key_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedRow:
+    """A certificate that was issued. `token` is the digest of the token that was used."""
+
+    serial: str
+    issuer: str
+    name: str
+    uri: str
+    profile: str
+    side: Side
+    hosts: tuple[str, ...]
+    not_before_unix: int
+    not_after_unix: int
+    issued_unix: int
+    issued_by: str
+    token: bytes | None
+    pem: bytes
+    revoked_unix: int | None = None
+    revoked_why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """An enrolment token, by its digest."""
+
+    digest: bytes
+    name: str
+    profile: str
+    side: Side
+    hosts: tuple[str, ...]
+    made_unix: int
+    made_by: str
+    expires_unix: int
+    used_unix: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An entry of the journal. `outcome` is `done` or the code of the refusal."""
+
+    at_unix: int
+    who: str
+    action: str
+    name: str
+    profile: str
+    outcome: str
+    serial: str | None = None
+
+
+class Writing:
+    """One transaction that writes; it counts as a whole or not at all."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add_issuer(self, row: IssuerRow) -> None:
+        self._connection.execute(
+            "INSERT INTO issuers VALUES (?, ?, ?, ?, ?)",
+            (row.serial, row.side, row.not_after_unix, row.pem, row.key_file),
+        )
+
+    def add_issued(self, row: IssuedRow) -> None:
+        """Fails as a whole if the serial exists or the token has a certificate."""
+        self._connection.execute(
+            "INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(row.serial, row.issuer, row.name, row.uri, row.profile, row.side),
+                *(json.dumps(row.hosts), row.not_before_unix, row.not_after_unix),
+                *(row.issued_unix, row.issued_by, row.token),
+                *(row.revoked_unix, row.revoked_why, row.pem),
+            ),
+        )
+
+    def add_token(self, row: TokenRow) -> None:
+        self._connection.execute(
+            "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (
+                *(row.digest, row.name, row.profile, row.side, json.dumps(row.hosts)),
+                *(row.made_unix, row.made_by, row.expires_unix),
+            ),
+        )
+
+    def use_token(self, digest: bytes, now: int) -> bool:
+        """Marks the token as used; False if it is unknown, was used, or has expired.
+
+        One statement: of many that try at once, one finds the row unused.
+        """
+        changed = self._connection.execute(
+            "UPDATE tokens SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL "
+            "AND expires_at > ?2",
+            (digest, now),
+        )
+        return changed.rowcount == 1
+
+    def token(self, digest: bytes) -> TokenRow | None:
+        row = self._connection.execute(
+            "SELECT * FROM tokens WHERE digest = ?", (digest,)
+        ).fetchone()
+        return None if row is None else _token(row)
+
+    def note(self, attempt: Attempt) -> None:
+        """An entry of the journal."""
+        self._connection.execute(
+            "INSERT INTO journal (at, who, action, name, profile, outcome, serial) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(attempt.at_unix, attempt.who, attempt.action, attempt.name),
+                *(attempt.profile, attempt.outcome, attempt.serial),
+            ),
+        )
+
+
+class Store:
+    """The store in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / STORE_FILE
+
+    @staticmethod
+    def create(folder: Path, trust_domain: str, root_pem: bytes, now: int) -> "Store":
+        """An empty store in `folder`, which has none."""
+        store = Store(folder)
+        # Nothing in it is secret; who uses the authority is nobody else's business all the same.
+        store.file.touch(mode=0o600, exist_ok=False)
+        tables = resources.files("sealcast.identity").joinpath("store.sql").read_text("utf-8")
+        with _told(store.file), _connection(store.file) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(
+                f"BEGIN; PRAGMA application_id = {_APPLICATION}; "
+                f"PRAGMA user_version = {_VERSION}; {tables} COMMIT;"
+            )
+            connection.execute(
+                "INSERT INTO authority VALUES (1, ?, ?, ?)", (trust_domain, now, root_pem)
+            )
+        return store
+
+    @staticmethod
+    def open(folder: Path) -> "Store":
+        """The store in `folder`; IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED."""
+        store = Store(folder)
+        try:
+            known = store.file.is_file()
+        except OSError as error:
+            raise LocalError("IDENTITY.STORE_DAMAGED", f"{folder}: {error.strerror}.") from error
+        if not known:
+            raise LocalError("IDENTITY.NO_AUTHORITY", f"It is {folder}.")
+        with _told(store.file), _connection(store.file) as connection:
+            kind = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if (kind, version) != (_APPLICATION, _VERSION):
+            raise LocalError(
+                "IDENTITY.STORE_DAMAGED", f"{STORE_FILE} is not a store of version {_VERSION}."
+            )
+        return store
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """One transaction. It is undone if the block raises.
+
+        IDENTITY.STORE_LOCKED when another process does not let go, IDENTITY.STORE_DAMAGED.
+        """
+        with _told(self.file), _connection(self.file) as connection:
+            # At once, not at the first write: whoever reads before writing must not be overtaken.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Writing(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def note(self, attempt: Attempt) -> None:
+        """An entry of the journal in a transaction of its own."""
+        with self.writing() as transaction:
+            transaction.note(attempt)
+
+    def authority(self) -> tuple[str, bytes]:
+        """Trust domain and root (PEM)."""
+        rows = self._rows("SELECT trust_domain, root_pem FROM authority")
+        if not rows:
+            raise LocalError("IDENTITY.STORE_DAMAGED", "It has no row of its authority.")
+        return rows[0]["trust_domain"], rows[0]["root_pem"]
+
+    def issuer(self, side: Side) -> IssuerRow:
+        """The newest issuing authority of a side."""
+        rows = self._rows(
+            "SELECT * FROM issuers WHERE side = ? ORDER BY not_after DESC, rowid DESC", (side,)
+        )
+        if not rows:
+            raise LocalError("IDENTITY.STORE_DAMAGED", f"It has no authority for {side}s.")
+        row = rows[0]
+        return IssuerRow(row["serial"], Side(row["side"]), row["not_after"], row["pem"], row[4])
+
+    def issued(self, name: str | None = None) -> list[IssuedRow]:
+        """What was issued, to one end or to all, the newest first."""
+        where, values = ("WHERE name = ?", (name,)) if name is not None else ("", ())
+        rows = self._rows(f"SELECT * FROM issued {where} ORDER BY rowid DESC", values)  # noqa: S608
+        return [_issued(row) for row in rows]
+
+    def tokens(self) -> list[TokenRow]:
+        return [_token(row) for row in self._rows("SELECT * FROM tokens ORDER BY rowid")]
+
+    def journal(self) -> list[Attempt]:
+        """All attempts, oldest first."""
+        return [
+            Attempt(**{("at_unix" if key == "at" else key): row[key] for key in row.keys()[1:]})
+            for row in self._rows("SELECT * FROM journal ORDER BY number")
+        ]
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        with _told(self.file), _connection(self.file) as connection:
+            rows: list[sqlite3.Row] = connection.execute(query, values).fetchall()
+            return rows
+
+
+@contextmanager
+def _connection(file: Path) -> Iterator[sqlite3.Connection]:
+    # No implicit transactions: each BEGIN stands in this file. Never made anew by opening it.
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE_S, isolation_level=None
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        # FULL: a commit is on the disk before the certificate leaves (in WAL, NORMAL is not).
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """SQLite's errors in our words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LocalError("IDENTITY.STORE_LOCKED", f"It is {file}.") from error
+        raise LocalError("IDENTITY.STORE_DAMAGED", f"{file}: {error}.") from error
+
+
+def _issued(row: sqlite3.Row) -> IssuedRow:
+    return IssuedRow(
+        serial=row["serial"],
+        issuer=row["issuer"],
+        name=row["name"],
+        uri=row["uri"],
+        profile=row["profile"],
+        side=Side(row["side"]),
+        hosts=tuple(json.loads(row["hosts"])),
+        not_before_unix=row["not_before"],
+        not_after_unix=row["not_after"],
+        issued_unix=row["issued_at"],
+        issued_by=row["issued_by"],
+        token=row["token"],
+        pem=row["pem"],
+        revoked_unix=row["revoked_at"],
+        revoked_why=row["revoked_why"],
+    )
+
+
+def _token(row: sqlite3.Row) -> TokenRow:
+    return TokenRow(
+        digest=row["digest"],
+        name=row["name"],
+        profile=row["profile"],
+        side=Side(row["side"]),
+        hosts=tuple(json.loads(row["hosts"])),
+        made_unix=row["made_at"],
+        made_by=row["made_by"],
+        expires_unix=row["expires_at"],
+        used_unix=row["used_at"],
+    )

@@ -1,0 +1,53 @@
+"""An authority for tests: founded once (sealing its keys takes its time), copied for each test."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from sealcast.identity.authority import Authority
+from sealcast.identity.founding import Founding, found
+from sealcast.identity.keys import DEFAULT_KIND, PrivateKey, generate
+from sealcast.secret import Secret
+
+NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
+TODAY = datetime.datetime.now(datetime.UTC)
+"""For what a command does by the machine's clock."""
+DOMAIN = "venue.example"
+PASSPHRASE = "correct horse battery staple"
+ENCODER = "encoder/venue-1"
+
+
+@functools.cache
+def _original(now: datetime.datetime) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="sealcast-authority-")) / "authority"
+    founding = Founding(DOMAIN, networks=("127.0.0.0/8",))
+    found(folder, founding, Secret(PASSPHRASE), now, who="founder")
+    return folder
+
+
+def copied(folder: Path, now: datetime.datetime = NOW) -> Authority:
+    """An authority of `DOMAIN` in `folder`, unlocked, that was founded at `now`."""
+    shutil.copytree(_original(now), folder)
+    return Authority.open(folder, lambda: Secret(PASSPHRASE))
+
+
+def request(
+    key: PrivateKey | None = None,
+    *extensions: x509.ExtensionType,
+    subject: str | None = None,
+) -> bytes:
+    """A signing request (PEM)."""
+    names = [] if subject is None else [x509.NameAttribute(NameOID.COMMON_NAME, subject)]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    signer = key or generate(DEFAULT_KIND)
+    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

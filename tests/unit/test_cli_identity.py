@@ -1,0 +1,156 @@
+"""`sealcast identity` as an operator types it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, TODAY, copied, request
+
+from sealcast.cli import main
+from sealcast.identity.store import Store
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An authority that the commands find by themselves, as on an operator's machine."""
+    folder = tmp_path / "authority"
+    copied(folder, TODAY)
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(PASSPHRASE)
+    monkeypatch.setenv("SEALCAST_IDENTITY_DATA", str(folder))
+    monkeypatch.setenv("SEALCAST_IDENTITY_PASSPHRASE_FILE", str(passphrase))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def run(*words: str) -> int:
+    try:
+        main(["identity", *words])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def test_init_makes_an_authority_and_says_what_to_trust_and_what_to_take_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passphrase, folder = tmp_path / "passphrase", tmp_path / "authority"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(PASSPHRASE)
+    words = ("--data", str(folder), "--passphrase-file", str(passphrase))
+    assert run("init", *words, "--trust-domain", DOMAIN) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"SHA-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}", told)
+    assert str(folder / "root/root-key.pem") in told
+    assert run("init", *words, "--trust-domain", DOMAIN) == 1
+    assert "IDENTITY.ALREADY_INITIALISED" in capsys.readouterr().err
+
+
+def test_an_encoder_gets_key_chain_and_bundle(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--profile", "encoder", "--out", "out") == 0
+    told = capsys.readouterr().out
+    assert f"spiffe://{DOMAIN}/{ENCODER}" in told
+    made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()}
+    assert made == {"venue-1.pem": 0o644, "venue-1-key.pem": 0o600, "authority.pem": 0o644}
+    leaf, _ = x509.load_pem_x509_certificates((tmp_path / "out/venue-1.pem").read_bytes())
+    assert f"{leaf.serial_number:x}" in told
+    assert (tmp_path / "out/authority.pem").read_bytes() == (data / "authority.pem").read_bytes()
+
+
+def test_a_pkcs12_is_private_and_its_passphrase_is_told_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out", "--pkcs12") == 0
+    assert re.search(r"passphrase \S{20}\n", capsys.readouterr().out)
+    assert (tmp_path / "out/venue-1.p12").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_list_and_one_name_are_shown_to_people_and_programs(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out") == 0
+    assert run("issue", "node/a", "--host", "a.venue.example", "--out", "out") == 0
+    capsys.readouterr()
+    assert run("list", "--json") == 0
+    node, encoder = json.loads(capsys.readouterr().out)
+    assert (node["name"], node["side"], node["hosts"]) == ("node/a", "server", ["a.venue.example"])
+    assert (encoder["name"], encoder["profile"], encoder["by_token"]) == (ENCODER, "encoder", False)
+    assert run("list") == 0
+    table = capsys.readouterr().out
+    assert ENCODER in table
+    assert encoder["serial"] in table
+    assert run("show", ENCODER) == 0
+    shown = capsys.readouterr().out
+    assert "BEGIN CERTIFICATE" in shown
+    assert "node/a" not in shown
+    assert run("show", "encoder/nobody") == 1
+    assert "IDENTITY.UNKNOWN:" in capsys.readouterr().err
+
+
+def test_a_request_is_signed_and_no_key_is_written(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "venue-1.csr").write_bytes(request(subject="venue-1"))
+    assert run("sign", "venue-1.csr", ENCODER, "--out", "out") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"venue-1.pem", "authority.pem"}
+
+
+def test_a_token_stands_alone_on_standard_output(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("token", ENCODER) == 0
+    told = capsys.readouterr()
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", told.out)
+    assert "15 minutes" in told.err
+    assert "SHA-256" in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("issue", "UPPER/A", "--profile", "encoder", "--out", "out"), "IDENTITY.BAD_NAME"),
+        (("issue", ENCODER, "--profile", "x", "--out", "out"), "IDENTITY.UNKNOWN_PROFILE"),
+        (("issue", "nobody/a", "--out", "out"), "IDENTITY.UNKNOWN_PROFILE"),
+        (("issue", ENCODER, "--profile", "viewer", "--out", "out"), "IDENTITY.NOT_OF_PROFILE"),
+        (("issue", ENCODER, "--as", "server", "--out", "out"), "IDENTITY.NOT_OF_PROFILE"),
+        (("issue", ENCODER, "--for", "1000d", "--out", "out"), "IDENTITY.NOT_OF_PROFILE"),
+        (("issue", ENCODER, "--out", "/proc/nowhere"), "IDENTITY.NOT_WRITTEN"),
+        (("issue", ENCODER, "--out", "out", "--data", "/nowhere"), "IDENTITY.NO_AUTHORITY"),
+        (
+            ("issue", ENCODER, "--out", "out", "--passphrase-file", "/nowhere"),
+            "IDENTITY.KEY_UNREADABLE",
+        ),
+        (("sign", "/nowhere.csr", ENCODER, "--out", "out"), "IDENTITY.REQUEST_MALFORMED"),
+        (("token", "viewer/a", "--profile", "encoder"), "IDENTITY.NOT_OF_PROFILE"),
+    ],
+)
+def test_each_refusal_is_one_sentence_and_nothing_is_issued(
+    data: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    code: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*words) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(f"sealcast: {code}:")
+    assert "Traceback" not in told.err
+    assert told.out == ""
+    assert Store.open(data).issued() == []
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_without_an_authority_the_nodes_own_one_issues_but_not_by_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    out = str(tmp_path / "out")
+    assert run("issue", ENCODER, "--out", out) == 0
+    assert "spiffe://sealcast.internal/" in capsys.readouterr().out
+    assert run("issue", ENCODER, "--profile", "encoder", "--out", out) == 1
+    assert "IDENTITY.NO_AUTHORITY" in capsys.readouterr().err
