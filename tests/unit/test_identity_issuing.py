@@ -34,27 +34,28 @@ ROOT = Signer(make_root(DOMAIN, ROOT_KEY, NOW), ROOT_KEY)
 HOURS = {"service": 24, "encoder": 90 * 24, "viewer": 8, "admin": 12, "node": 24}
 
 
-def signer(
-    side: Side, *, hosts: tuple[str, ...] = (DOMAIN,), networks: tuple[str, ...] = ()
-) -> Signer:
+NETWORKS = ("192.0.2.0/24",)
+
+
+def signer(side: Side, *, addresses: bool = False) -> Signer:
     key = generate("p256")
     bounds = (
         constraints_for_clients(DOMAIN)
         if side is Side.CLIENT
-        else constraints_for_servers(DOMAIN, hosts, networks)
+        else constraints_for_servers((DOMAIN,), addresses=addresses)
     )
     return Signer(make_issuing(ROOT, side, DOMAIN, key, bounds, NOW), key)
 
 
 CLIENTS = signer(Side.CLIENT)
-SERVERS = signer(Side.SERVER, networks=("192.0.2.0/24",))
+SERVERS = signer(Side.SERVER, addresses=True)
 
 
-def issued(order: Order, issuer: Signer | None = None) -> x509.Certificate:
+def issued(order: Order, networks: tuple[str, ...] = NETWORKS) -> x509.Certificate:
     checked = check_request(order, DOMAIN)
-    by = issuer or (CLIENTS if checked.side is Side.CLIENT else SERVERS)
+    by = CLIENTS if checked.side is Side.CLIENT else SERVERS
     template = fill_in(checked, by.certificate, 2**100, NOW)
-    return sign_leaf(check_certificate(template, checked, by.certificate, NOW), by)
+    return sign_leaf(check_certificate(template, checked, by.certificate, NOW, networks), by)
 
 
 def refusal(order: Order) -> str:
@@ -174,10 +175,9 @@ def test_a_host_outside_the_authority_is_refused_before_it_is_signed(host: str) 
 
 
 def test_an_authority_without_networks_has_no_addresses() -> None:
-    bare = signer(Side.SERVER)
     for host in ("192.0.2.1", "::1"):
         with pytest.raises(LocalError) as refused:
-            issued(order("node/one", hosts=(host,)), bare)
+            issued(order("node/one", hosts=(host,)), networks=())
         assert refused.value.code == "IDENTITY.NOT_OF_PROFILE"
 
 

@@ -81,32 +81,31 @@ def constraints_for_clients(trust_domain: str) -> x509.NameConstraints:
     )
 
 
-def constraints_for_servers(
-    trust_domain: str, hosts: Sequence[str], networks: Sequence[str]
-) -> x509.NameConstraints:
-    """SPIFFE IDs of the trust domain; `hosts` and what is below them; addresses in `networks` only.
+def constraints_for_servers(hosts: Sequence[str], *, addresses: bool) -> x509.NameConstraints:
+    """`hosts` and what is below them; no address, or with `addresses` any.
 
-    IDENTITY.BAD_NAME for a host or a network that is none.
+    Which addresses is checked where they are issued, and the trust domain by its peers: BoringSSL
+    refuses every chain in which an address is constrained, Chromium every one in which a URI is,
+    whatever the address or the URI (`docs/decisions/0012-name-constraints.md`).
+    IDENTITY.BAD_NAME for a host that is none.
     """
-    within = [x509.IPAddress(_network(network)) for network in networks]
     names = [host_name(host) for host in hosts]
     if not names or not all(isinstance(name, x509.DNSName) for name in names):
         raise LocalError("IDENTITY.BAD_NAME", "A server authority needs DNS names to be bound to.")
-    # Of a kind of name that no subtree permits, every name is permitted (§4.2.1.10): a family of
-    # addresses without a network is excluded as a whole.
-    families = {network.value.version for network in within if isinstance(network.value, _NETWORKS)}
-    others = [
-        every
-        for every in _EVERY_ADDRESS
-        if isinstance(every.value, _NETWORKS) and every.value.version not in families
-    ]
     return x509.NameConstraints(
-        permitted_subtrees=[x509.UniformResourceIdentifier(trust_domain), *names, *within],
-        excluded_subtrees=others or None,
+        permitted_subtrees=names,
+        # Of a kind of name that no subtree mentions every name is permitted (§4.2.1.10).
+        excluded_subtrees=None if addresses else _EVERY_ADDRESS,
     )
 
 
-_NETWORKS: Final = (ipaddress.IPv4Network, ipaddress.IPv6Network)
+def check_network(text: str) -> str:
+    """`text` itself if it is a network as in 192.0.2.0/24; IDENTITY.BAD_NAME."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise LocalError("IDENTITY.BAD_NAME", f"Not a network: {text[:60]!r}.") from error
+    return text
 
 
 def _subject(common_name: str) -> x509.Name:
@@ -117,10 +116,3 @@ def _subject(common_name: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, common_name[-64:]),
         ]
     )
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise LocalError("IDENTITY.BAD_NAME", f"Not a network: {text[:60]!r}.") from error

@@ -176,7 +176,7 @@ class Authority:
                 _use(transaction, token, order, wanted, at)
             serial = x509.random_serial_number()
             template = fill_in(order, signer.certificate, serial, now)
-            checked = check_certificate(template, order, signer.certificate, now)
+            checked = check_certificate(template, order, signer.certificate, now, issuer.networks)
             leaf = sign_leaf(checked, signer)
             row = IssuedRow(
                 serial=f"{serial:x}",

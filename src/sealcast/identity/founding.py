@@ -21,6 +21,7 @@ from typing import Final
 from sealcast.errors import LocalError
 from sealcast.identity import certificates
 from sealcast.identity.authorities import (
+    check_network,
     constraints_for_clients,
     constraints_for_servers,
     make_issuing,
@@ -96,9 +97,10 @@ def _fill(
     constraints = {
         Side.CLIENT: constraints_for_clients(domain),
         Side.SERVER: constraints_for_servers(
-            domain, founding.hosts or (domain,), founding.networks
+            founding.hosts or (domain,), addresses=bool(founding.networks)
         ),
     }
+    networks = {Side.CLIENT: (), Side.SERVER: tuple(map(check_network, founding.networks))}
     root_key = generate(founding.kind)
     root = Signer(make_root(domain, root_key, now), root_key)
     root_pem = certificates.pem(root.certificate)
@@ -119,6 +121,7 @@ def _fill(
                     not_after_unix=int(certificate.not_valid_after_utc.timestamp()),
                     pem=certificates.pem(certificate),
                     key_file=key_file,
+                    networks=networks[side],
                 )
             )
         transaction.note(Attempt(at, who, "init", domain, "", DONE))

@@ -13,6 +13,7 @@ Specs: RFC 5280 §4.2.1, SPIFFE X509-SVID §3, §4.
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,11 +124,15 @@ def fill_in(
 
 
 def check_certificate(
-    template: Template, order: CheckedOrder, issuer: x509.Certificate, now: datetime.datetime
+    template: Template,
+    order: CheckedOrder,
+    issuer: x509.Certificate,
+    now: datetime.datetime,
+    networks: Sequence[str] = (),
 ) -> CheckedTemplate:
-    """The template, if what would be signed is what the profile gives.
+    """The template, if what would be signed is what the profile gives. Addresses are of `networks`.
 
-    IDENTITY.AUTHORITY_EXPIRED and, for hosts outside the issuer's constraints,
+    IDENTITY.AUTHORITY_EXPIRED and, for hosts outside the issuer's constraints or networks,
     IDENTITY.NOT_OF_PROFILE. Everything else that is wrong here is a fault of ours: `Bug` with
     IDENTITY.OUTSIDE_PROFILE.
     """
@@ -136,7 +141,7 @@ def check_certificate(
             "IDENTITY.AUTHORITY_EXPIRED", f"It ends {issuer.not_valid_after_utc:%Y-%m-%d %H:%M}Z."
         )
     for host in order.hosts:
-        if not _within(host, _constraints(issuer)):
+        if not _within(host, _constraints(issuer), networks):
             raise _not_given(order.profile, f"{host.value} is outside the authority's hosts")
     uris = [name.value for name in template.names if isinstance(name, _URI)]
     issuer_usage = issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -185,29 +190,18 @@ def _constraints(issuer: x509.Certificate) -> x509.NameConstraints | None:
         return None
 
 
-def _within(host: x509.DNSName | x509.IPAddress, constraints: x509.NameConstraints | None) -> bool:
-    """Whether peers that honour the issuer's constraints will take `host` (RFC 5280 §4.2.1.10)."""
-    if constraints is None:
-        return True
-    permitted = constraints.permitted_subtrees or []
-    excluded = constraints.excluded_subtrees or []
-    alike = [subtree for subtree in permitted if type(subtree) is type(host)]
-    return (not alike or any(_covers(subtree, host) for subtree in alike)) and not any(
-        _covers(subtree, host) for subtree in excluded
+def _within(
+    host: x509.DNSName | x509.IPAddress,
+    constraints: x509.NameConstraints | None,
+    networks: Sequence[str],
+) -> bool:
+    """Whether the issuer may give `host`, and peers that honour its constraints will take it."""
+    if isinstance(host, x509.IPAddress):
+        return any(host.value in ipaddress.ip_network(network) for network in networks)
+    permitted = None if constraints is None else constraints.permitted_subtrees
+    # RFC 5280 §4.2.1.10: the name itself, or labels added on its left.
+    return any(
+        f".{host.value}".endswith(f".{subtree.value}")
+        for subtree in permitted or ()
+        if isinstance(subtree, x509.DNSName)
     )
-
-
-def _covers(subtree: x509.GeneralName, host: x509.DNSName | x509.IPAddress) -> bool:
-    match subtree, host:
-        case x509.DNSName(), x509.DNSName():
-            name = host.value.removeprefix("*.")
-            return not subtree.value or f".{name}".endswith(f".{subtree.value}")
-        case x509.IPAddress(), x509.IPAddress():
-            network = subtree.value
-            return (
-                isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network)
-                and isinstance(host.value, ipaddress.IPv4Address | ipaddress.IPv6Address)
-                and host.value in network
-            )
-        case _:
-            return False

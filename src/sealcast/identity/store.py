@@ -35,13 +35,16 @@ DONE: Final = "done"
 
 @dataclass(frozen=True, slots=True)
 class IssuerRow:
-    """An issuing authority. `key_file` is relative to the folder of the store."""
+    """An issuing authority. `key_file` is relative to the folder of the store; servers may have
+    addresses in `networks`.
+    """
 
     serial: str
     side: Side
     not_after_unix: int
     pem: bytes
     key_file: str
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,11 @@ class Writing:
 
     def add_issuer(self, row: IssuerRow) -> None:
         self._connection.execute(
-            "INSERT INTO issuers VALUES (?, ?, ?, ?, ?)",
-            (row.serial, row.side, row.not_after_unix, row.pem, row.key_file),
+            "INSERT INTO issuers VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(row.serial, row.side, row.not_after_unix, row.pem),
+                *(row.key_file, json.dumps(row.networks)),
+            ),
         )
 
     def add_issued(self, row: IssuedRow) -> None:
@@ -236,7 +242,14 @@ class Store:
         if not rows:
             raise LocalError("IDENTITY.STORE_DAMAGED", f"It has no authority for {side}s.")
         row = rows[0]
-        return IssuerRow(row["serial"], Side(row["side"]), row["not_after"], row["pem"], row[4])
+        return IssuerRow(
+            serial=row["serial"],
+            side=Side(row["side"]),
+            not_after_unix=row["not_after"],
+            pem=row["pem"],
+            key_file=row["key_file"],
+            networks=tuple(json.loads(row["networks"])),
+        )
 
     def issued(self, name: str | None = None) -> list[IssuedRow]:
         """What was issued, to one end or to all, the newest first."""

@@ -12,7 +12,8 @@ CREATE TABLE issuers (
     side       TEXT    NOT NULL CHECK (side IN ('client', 'server')),
     not_after  INTEGER NOT NULL,
     pem        BLOB    NOT NULL,
-    key_file   TEXT    NOT NULL
+    key_file   TEXT    NOT NULL,
+    networks   TEXT    NOT NULL
 ) STRICT;
 
 CREATE TABLE tokens (

@@ -119,6 +119,7 @@ REQUIREMENTS = {
         Requirement("chromium", "Debian's chromium", _program("chromium")),
         Requirement("playwright", "PyPI's playwright", _module("playwright")),
         Requirement("certutil", "Debian's libnss3-tools", _program("certutil")),
+        Requirement("certtool", "Debian's gnutls-bin", _program("certtool")),
         Requirement("firefox", "Debian's firefox-esr", _program("firefox-esr")),
         Requirement("puppeteer", "npm's puppeteer-core", _puppeteer),
         Requirement("ffmpeg", "Debian's ffmpeg", _program("ffmpeg")),
