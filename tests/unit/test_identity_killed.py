@@ -1,0 +1,197 @@
+"""Killed at every step: of issuing, enrolling, founding and writing files.
+
+A process is forked for each line of `sealcast.identity` that the work passes; it kills itself there
+as a loss of power would (SIGKILL: no handler, no `finally`), and what it left is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from tests.unit.founded import DOMAIN, ENCODER, NOW, PASSPHRASE, copied, request
+
+from sealcast import identity
+from sealcast.errors import LocalError
+from sealcast.identity import keys_at_rest
+from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.founding import Founding, found
+from sealcast.identity.private_files import write_private
+from sealcast.identity.store import STORE_FILE
+from sealcast.secret import Secret
+
+WANTED = Wanted(ENCODER, "encoder")
+ROOM = str(Path(identity.__file__).parent)
+Trace = Callable[[FrameType, str, Any], Any]
+
+
+def killed_at(line: int, work: Callable[[], object]) -> bool:
+    """Does `work` in a process of its own that dies before the line with this number; False if the
+    work was over before.
+    """
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Trace | None:
+            nonlocal seen
+            if not frame.f_code.co_filename.startswith(ROOM):
+                return None
+            if event == "line":
+                seen += 1
+                if seen == line:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        try:
+            sys.settrace(trace)
+            work()
+            sys.settrace(None)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the work failed"
+    return False
+
+
+def every_line(work: Callable[[], object]) -> Iterator[int]:
+    """Kills `work` at its first line, its second, …; yields after each, until it is done."""
+    line = 1
+    while killed_at(line, work):
+        yield line
+        line += 1
+    assert line > 10, "hardly anything was traced"
+    yield line
+
+
+def check(authority: Authority) -> list[str]:
+    """The store is whole, and every row is a certificate of its authority; the serials."""
+    connection = sqlite3.connect(authority.store.file)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    finally:
+        connection.close()
+    rows = authority.store.issued()
+    for row in rows:
+        leaf = x509.load_pem_x509_certificate(row.pem)
+        assert f"{leaf.serial_number:x}" == row.serial
+        leaf.verify_directly_issued_by(
+            x509.load_pem_x509_certificate(authority.store.issuer(row.side).pem)
+        )
+    serials = [row.serial for row in rows]
+    done = [e.serial for e in authority.store.journal() if e.outcome == "done" and e.serial]
+    assert sorted(done) == sorted(serials), "what was issued and what was noted are one"
+    return serials
+
+
+def test_issuing_killed_at_any_line_leaves_a_store_that_knows_every_certificate(
+    tmp_path: Path,
+) -> None:
+    authority, out = copied(tmp_path / "authority"), tmp_path / "out"
+    # The passphrase is asked for once, here; the children inherit the opened key.
+    authority.issue(WANTED, NOW, who="ada")
+
+    def work() -> None:
+        authority.issue(WANTED, NOW, who="ada").save(out, "venue-1")
+
+    known = set(check(authority))
+    for _ in every_line(work):
+        serials = check(authority)
+        assert len(set(serials)) == len(serials)
+        assert known <= set(serials), "nothing is forgotten"
+        assert len(serials) <= len(known) + 1
+        known = set(serials)
+        _check_files(out, known)
+    assert (out / "venue-1.pem").exists()
+    assert authority.issue(WANTED, NOW, who="ada").serial not in known
+
+
+def _check_files(out: Path, known: set[str]) -> None:
+    """Whatever has its name is whole; a certificate that is there is known."""
+    key, chain = out / "venue-1-key.pem", out / "venue-1.pem"
+    if key.exists():
+        assert key.stat().st_mode & 0o777 == 0o600
+        serialization.load_pem_private_key(key.read_bytes(), None)
+    if chain.exists():
+        leaf, _ = x509.load_pem_x509_certificates(chain.read_bytes())
+        assert f"{leaf.serial_number:x}" in known
+    for path in out.glob(".*"):
+        assert path.stat().st_mode & 0o077 == 0 or b"PRIVATE" not in path.read_bytes()
+
+
+def test_enrolling_killed_at_any_line_uses_the_token_with_its_certificate_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    authority, asked = copied(tmp_path / "authority"), request()
+    authority.issue(Wanted("encoder/other", "encoder"), NOW, who="ada")
+    token = authority.make_token(WANTED, NOW, who="ada").reveal().decode()
+    before = tmp_path / "before"
+    shutil.copytree(authority.folder, before)
+    used = unused = 0
+    for _ in every_line(lambda: authority.enrol(asked, token, WANTED, NOW, who="stranger")):
+        check(authority)
+        rows, (held,) = authority.store.issued(ENCODER), authority.store.tokens()
+        assert (held.used_unix is not None) == (len(rows) == 1)
+        if rows:
+            used += 1
+            for path in authority.folder.glob(f"{STORE_FILE}*"):
+                path.unlink()
+            shutil.copyfile(before / STORE_FILE, authority.store.file)
+        else:
+            unused += 1
+    assert used >= 2, "once after the commit, once to the end"
+    assert unused > 10
+
+
+def test_founding_killed_at_any_line_leaves_an_authority_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three keys are sealed at each attempt: the cost of that is not what is tried here.
+    monkeypatch.setattr(keys_at_rest, "SCRYPT_N", 2)
+    monkeypatch.setattr(keys_at_rest, "SCRYPT_P", 1)
+    folder = tmp_path / "authority"
+    whole = 0
+    for _ in every_line(
+        lambda: found(folder, Founding(DOMAIN), Secret(PASSPHRASE), NOW, who="ada")
+    ):
+        if folder.exists():
+            whole += 1
+            made = Authority.open(folder, lambda: Secret(PASSPHRASE))
+            assert made.issue(WANTED, NOW, who="ada").serial
+            assert made.issue(
+                Wanted("node/one", "node", hosts=(f"one.{DOMAIN}",)), NOW, who="ada"
+            ).serial
+            shutil.rmtree(folder)
+        else:
+            with pytest.raises(LocalError):
+                Authority.open(folder, lambda: Secret(PASSPHRASE))
+    assert whole >= 1
+
+
+def test_a_file_is_the_old_one_or_the_new_one_wherever_the_writer_dies(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    old, new = b"old" * 1000, b"new" * 2000
+    write_private(path, old)
+    seen = set()
+    for _ in every_line(lambda: write_private(path, new)):
+        held = path.read_bytes()
+        assert held in (old, new)
+        assert path.stat().st_mode & 0o777 == 0o600
+        seen.add(held)
+        write_private(path, old)
+    assert seen == {old, new}
