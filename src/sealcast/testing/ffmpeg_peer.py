@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealcast.testing.node_process import Node
+from sealcast.testing.node_process import Client, Node
 from sealcast.testing.requirement import imageio_ffmpeg_exe
 
 # No test lasts longer; an encoder whose test was killed ends by itself.
@@ -96,20 +96,26 @@ def _encoder(
 
 @contextmanager
 def mpegts_over_tls(
-    folder: Path, node: Node, stream: str, *, picture: Picture | None = None
+    folder: Path,
+    node: Node,
+    stream: str,
+    *,
+    picture: Picture | None = None,
+    identity: Client | None = None,
+    authority: Path | None = None,
 ) -> Iterator[Encoder]:
     """``ffmpeg -f mpegts tls://…`` with the certificate that publishes `stream`; it is live when
-    this begins.
+    this begins. `identity` and `authority` are the node's own if not given.
     """
     shown = picture or Picture()
-    identity = node.client(f"encoder/{stream}")
+    identity = identity or node.client(f"encoder/{stream}")
     command = [
         *("ffmpeg", "-hide_banner", "-loglevel", "warning"),
         *_source(shown),
         *_video(shown),
         *("-c:a", "aac", "-b:a", "96k", "-ac", "2"),
         *("-f", "mpegts", "-flush_packets", "1"),
-        *("-ca_file", str(node.authority), "-tls_verify", "1"),
+        *("-ca_file", str(authority or node.authority), "-tls_verify", "1"),
         *("-cert_file", str(identity.chain), "-key_file", str(identity.key)),
         f"tls://{node.ts_address}",
     ]

@@ -255,9 +255,10 @@ def running_node(
     settings: str = "",
     host: Host | None = None,
     loopback: Sequence[str] = ("127.0.0.1",),
+    ingest_ts: str = "",
 ) -> Iterator[Node]:
     """A node on `loopback` addresses, or at a host's; `settings` is added to its
-    ``sealcast.toml``.
+    ``sealcast.toml``, `ingest_ts` to the table of that door.
 
     A node that did not stop by itself, or ended with anything but success, fails the test.
     """
@@ -269,7 +270,7 @@ def running_node(
         addresses = [str(address) for address in (host.ipv4, host.ipv6) if address is not None]
         ports = [8443, 8444, 8445, 8443]
     node = Node(folder, addresses, ports, host)
-    node.config.write_text(_configuration(node, settings))
+    node.config.write_text(_configuration(node, settings, ingest_ts))
     node.start()
     try:
         yield node
@@ -278,7 +279,7 @@ def running_node(
     assert code == 0, f"the node ended with {code}: {node.output()[-3000:]}"
 
 
-def _configuration(node: Node, settings: str) -> str:
+def _configuration(node: Node, settings: str, ingest_ts: str) -> str:
     def bind(port: int) -> str:
         return json.dumps([f"{_bracketed(address)}:{port}" for address in node.addresses])
 
@@ -294,6 +295,7 @@ bind = {bind(node.public_port)}
 bind = {bind(node.secure_port)}
 [doors.ingest_ts]
 bind = {bind(node.ts_port)}
+{ingest_ts}
 [media]
 bind = {bind(node.media_port)}
 {settings}
