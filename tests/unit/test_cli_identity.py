@@ -49,6 +49,9 @@ def test_init_makes_an_authority_and_says_what_to_trust_and_what_to_take_away(
     assert str(folder / "root/root-key.pem") in told
     assert run("init", *words, "--trust-domain", DOMAIN) == 1
     assert "IDENTITY.ALREADY_INITIALISED" in capsys.readouterr().err
+    nowhere = ("--data", "/proc/nowhere/authority", "--passphrase-file", str(passphrase))
+    assert run("init", *nowhere, "--trust-domain", DOMAIN) == 1
+    assert "IDENTITY.NOT_WRITTEN" in capsys.readouterr().err
 
 
 def test_an_encoder_gets_key_chain_and_bundle(
@@ -92,6 +95,17 @@ def test_the_list_and_one_name_are_shown_to_people_and_programs(
     assert "node/a" not in shown
     assert run("show", "encoder/nobody") == 1
     assert "IDENTITY.UNKNOWN:" in capsys.readouterr().err
+
+
+def test_an_end_called_authority_keeps_its_certificate_beside_the_root(
+    data: Path, tmp_path: Path
+) -> None:
+    assert run("issue", "encoder/authority", "--out", "out") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "encoder-authority.pem",
+        "encoder-authority-key.pem",
+        "authority.pem",
+    }
 
 
 def test_a_request_is_signed_and_no_key_is_written(data: Path, tmp_path: Path) -> None:

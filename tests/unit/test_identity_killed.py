@@ -7,6 +7,7 @@ as a loss of power would (SIGKILL: no handler, no `finally`), and what it left i
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.unit.founded import DOMAIN, ENCODER, NOW, PASSPHRASE, copied, request
 
 from sealcast import identity
-from sealcast.errors import LocalError
+from sealcast.errors import LocalError, SealcastError
 from sealcast.identity import keys_at_rest
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.founding import Founding, found
@@ -195,3 +196,40 @@ def test_a_file_is_the_old_one_or_the_new_one_wherever_the_writer_dies(tmp_path:
         seen.add(held)
         write_private(path, old)
     assert seen == {old, new}
+
+
+def told_on_a_full_disk(work: Callable[[], object], room: int) -> str:
+    """The code that `work` is refused with where no file may grow beyond `room` bytes."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = "nothing"
+        try:
+            # Python ignores SIGXFSZ: the write fails, as on a full disk.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+            work()
+        except SealcastError as error:
+            code = error.code
+        except BaseException as error:
+            code = repr(error)
+        os.write(writes, code.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as told:
+        return told.read().decode()
+
+
+def test_on_a_full_disk_nothing_is_issued_and_it_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    authority, out = copied(tmp_path / "authority"), tmp_path / "out"
+    issued = authority.issue(WANTED, NOW, who="ada")
+    before = check(authority)
+    full = told_on_a_full_disk(lambda: authority.issue(WANTED, NOW, who="ada"), 1000)
+    assert full == "IDENTITY.STORE_DAMAGED"
+    assert check(authority) == before
+    assert told_on_a_full_disk(lambda: issued.save(out, "venue-1"), 20) == "IDENTITY.NOT_WRITTEN"
+    assert list(out.iterdir()) == []
+    authority.issue(WANTED, NOW, who="ada").save(out, "venue-1")
+    assert len(check(authority)) == len(before) + 1

@@ -125,7 +125,7 @@ def issue(
         _try_folder(out)
         issued = authority.issue(wanted, _now(), who=_who(), kind=key)
         root_pem, fingerprint = authority.root_pem, authority.fingerprint
-    stem = name.rpartition("/")[2]
+    stem = _stem(name)
     chain, key_file = issued.save(out, stem)
     _say(issued, chain, key_file, _save_root(out, root_pem), fingerprint)
     if pkcs12:
@@ -153,7 +153,7 @@ def sign(
     wanted = _wanted(name, profile, as_, host, lifetime)
     _try_folder(out)
     signed = authority.sign(pem, wanted, _now(), who=_who())
-    chain = signed.save(out, name.rpartition("/")[2])
+    chain = signed.save(out, _stem(name))
     _say(signed, chain, None, _save_root(out, authority.root_pem), authority.fingerprint)
 
 
@@ -230,6 +230,12 @@ def _throw_away(
         authority.root_pem,
         authority.fingerprint,
     )
+
+
+def _stem(name: str) -> str:
+    """What the files of an end are called: the last part of its name, unless that is the root's."""
+    last = name.rpartition("/")[2]
+    return name.replace("/", "-") if f"{last}.pem" == ROOT_FILE else last
 
 
 def _try_folder(out: Path) -> None:

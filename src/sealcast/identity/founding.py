@@ -66,10 +66,10 @@ def found(
     IDENTITY.ALREADY_INITIALISED, IDENTITY.BAD_NAME, IDENTITY.WEAK_KEY, IDENTITY.NOT_WRITTEN.
     """
     folder = folder.absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.")
     fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.")
         fresh.mkdir(mode=0o700, parents=True)
         _fill(fresh, founding, passphrase, root_passphrase or passphrase, now, who)
         sync_folder(fresh)
