@@ -30,9 +30,11 @@ from sealcast.identity.authorities import (
     make_root,
 )
 from sealcast.identity.certificates import Signer, Template
+from sealcast.identity.issued import Issued
 from sealcast.identity.keys import generate
 from sealcast.identity.keys_at_rest import plain_pem
 from sealcast.identity.profiles import Side
+from sealcast.secret import Secret
 from sealcast.testing.browsers import nss_database
 from sealcast.testing.requirement import require
 
@@ -192,6 +194,25 @@ def test_boringssl_refuses_every_address_below_a_constraint_on_addresses(tmp_pat
     chain = chain_of(Case(ADDRESS_BOUND, (NODE, HOST, address("127.0.0.1"))))
     assert VERIFIERS["OpenSSL"][0](chain, Side.SERVER, tmp_path) is None
     assert VERIFIERS["BoringSSL"][0](chain, Side.SERVER, tmp_path) == "DTLS.CERTIFICATE_REFUSED"
+
+
+def test_openssl_and_nss_import_a_pkcs12(tmp_path: Path) -> None:
+    require("openssl", "certutil")
+    chain = chain_of(CASES["an encoder"])
+    issued = Issued("venue-1", chain.chain_pem, plain_pem(chain.key), "1", 0)
+    file = tmp_path / "venue-1.p12"
+    file.write_bytes(issued.pkcs12(certificates.pem(chain.root), Secret("told once")))
+    database = f"sql:{tmp_path}"
+    for words in (
+        ("openssl", "pkcs12", "-in", str(file), "-passin", "pass:told once", "-noenc"),
+        ("certutil", "-N", "-d", database, "--empty-password"),
+        ("pk12util", "-i", str(file), "-d", database, "-W", "told once"),
+    ):
+        subprocess.run(words, check=True, capture_output=True, timeout=60)
+    keys = subprocess.run(
+        ["certutil", "-K", "-d", database], check=True, capture_output=True, timeout=30
+    )
+    assert b"venue-1" in keys.stdout
 
 
 @contextmanager

@@ -228,6 +228,7 @@ def test_an_authority_is_never_made_over_something_else(
         Founding(DOMAIN, hosts=("192.0.2.1",)),
         Founding(DOMAIN, networks=("192.0.2.1/24",)),
         Founding(DOMAIN, kind="rsa"),
+        Founding(DOMAIN, kind="ed25519"),
     ],
 )
 def test_a_founding_that_fails_leaves_nothing(tmp_path: Path, founding: Founding) -> None:

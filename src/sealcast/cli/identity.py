@@ -71,7 +71,7 @@ def init(
     root_passphrase_file: Annotated[
         Path | None, Parameter(help="One of its own for the root's key; default: the same.")
     ] = None,
-    key: KeyKind = "p256",
+    key: Annotated[Literal["p256", "p384"], Parameter(help="The kind of its keys.")] = "p256",
     host: Annotated[
         tuple[str, ...],
         Parameter(

@@ -38,6 +38,8 @@ from sealcast.secret import Secret
 
 ROOT_FILE: Final = "authority.pem"
 ROOT_KEY_FILE: Final = "root/root-key.pem"
+# No browser verifies a chain that Ed25519 signed.
+KINDS: Final = ("p256", "p384")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def _fill(
     who: str,
 ) -> None:
     domain = check_trust_domain(founding.trust_domain)
+    if founding.kind not in KINDS:
+        raise LocalError("IDENTITY.WEAK_KEY", f"An authority's key is {' or '.join(KINDS)}.")
     constraints = {
         Side.CLIENT: constraints_for_clients(domain),
         Side.SERVER: constraints_for_servers(
