@@ -40,28 +40,40 @@ SECRET_NAMES: Final = frozenset(
 class Secret:
     """Bytes that no log, repr or traceback shows."""
 
-    __slots__ = ("_bytes",)
+    __slots__ = ("_bytes", "_is_wiped")
 
     def __init__(self, value: bytes | bytearray | memoryview | str) -> None:
+        self._is_wiped = False
         self._bytes = bytearray(value.encode() if isinstance(value, str) else value)
 
     def reveal(self) -> bytes:
-        """The bytes themselves. Every call is a place where a secret leaves; keep them few."""
-        return bytes(self._bytes)
+        """The bytes themselves. Every call is a place where a secret leaves; keep them few.
+
+        Raises ValueError once it was wiped.
+        """
+        return bytes(self._unwiped())
 
     def lend(self) -> memoryview:
         """The bytes where they lie, for native code that copies them into wiped memory.
 
-        Unlike `reveal` it leaves no copy behind. Until the view is released the secret cannot be
-        wiped.
+        Unlike `reveal` it leaves no copy behind. A view that is still held when the secret is wiped
+        sees zeros. Raises ValueError once it was wiped.
         """
-        return memoryview(self._bytes).toreadonly()
+        return memoryview(self._unwiped()).toreadonly()
 
     def wipe(self) -> None:
-        """Overwrite the bytes with zeros; the secret is empty afterwards."""
+        """Overwrite the bytes with zeros; the secret is empty afterwards and good for nothing."""
+        self._is_wiped = True
         for index in range(len(self._bytes)):
             self._bytes[index] = 0
-        self._bytes.clear()
+        # Another array and not a shorter one: one that is lent cannot change its length.
+        self._bytes = bytearray()
+
+    def _unwiped(self) -> bytearray:
+        # Zeros, or nothing at all, must not be taken for a key.
+        if self._is_wiped:
+            raise ValueError("the secret was wiped")
+        return self._bytes
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):

@@ -6,6 +6,7 @@ import traceback
 
 import pytest
 
+from sealcast import SrtpProfile, SrtpSender
 from sealcast.secret import HIDDEN, Secret, redact
 
 VALUE = "correct-horse-battery"
@@ -40,8 +41,28 @@ def test_secrets_are_compared_by_value_and_have_no_hash() -> None:
 def test_a_wiped_secret_is_empty() -> None:
     secret = Secret(VALUE)
     secret.wipe()
-    assert secret.reveal() == b""
-    assert not secret
+    assert (len(secret), bool(secret)) == (0, False)
+    secret.wipe()
+
+
+def test_a_wiped_secret_gives_nothing_that_could_be_taken_for_a_key() -> None:
+    secret = Secret(bytes(range(16)))
+    lent = secret.lend()
+    secret.wipe()
+    assert bytes(lent) == bytes(16)
+    for call in (secret.reveal, secret.lend):
+        with pytest.raises(ValueError, match="was wiped"):
+            call()
+    with pytest.raises(ValueError, match="was wiped"):
+        SrtpSender(SrtpProfile.AEAD_AES_128_GCM, secret, bytes(12))
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_secret_that_is_dropped_while_it_is_lent_is_wiped_without_a_word() -> None:
+    secret = Secret(VALUE)
+    lent = secret.lend()
+    del secret
+    assert bytes(lent) == bytes(len(VALUE))
 
 
 def test_the_redactor_hides_secrets_by_type_and_by_name_at_any_depth() -> None:
