@@ -30,6 +30,8 @@ PROFILES = {
     SrtpProfile.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
 COUNT = 100_000
+FIRST = 40_000
+"""The sequence number of the first packet: 65,535 and 131,071 are passed by 100,000."""
 WINDOW = 1024
 SSRC = 0x5EA1CA57
 
@@ -102,7 +104,7 @@ def network(packets: list[bytes], rng: random.Random) -> Iterator[bytes]:
 def test_a_hundred_thousand_packets_are_the_same_both_ways(profile: SrtpProfile) -> None:
     rng = random.Random(profile)
     pair = Pair(profile)
-    plain = [rtp(number, rng) for number in range(30_000, 30_000 + COUNT)]
+    plain = [rtp(number, rng) for number in range(FIRST, FIRST + COUNT)]
 
     # Out: byte for byte.
     ours = pair.our_sender.protect_many(plain)
@@ -120,7 +122,7 @@ def test_a_hundred_thousand_packets_are_the_same_both_ways(profile: SrtpProfile)
     assert opened <= set(plain)
     assert len(opened) > 0.94 * COUNT
     (stream,) = pair.our_receiver.statistics()
-    assert (stream.roc, stream.replayed) == ((30_000 + COUNT - 1) >> 16, refused[ReplayedPacket])
+    assert (stream.roc, stream.replayed) == (2, refused[ReplayedPacket])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
