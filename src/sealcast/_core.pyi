@@ -98,7 +98,18 @@ class SrtpKeys:
     def profile(self) -> str: ...
     @property
     def is_taken(self) -> bool: ...
-    def contexts(self) -> tuple[SrtpSender, SrtpReceiver]:
+    def contexts(
+        self,
+        *,
+        replay_window: int = 1024,
+        max_ssrcs: int | None = None,
+        key_derivation_rate: int = 0,
+        rtp_lifetime: tuple[int, int] | None = None,
+        rtcp_lifetime: tuple[int, int] | None = None,
+        encrypted_extensions: Iterable[int] | None = None,
+        cryptex: Literal["accepted", "required"] | None = None,
+        unencrypted_srtcp: bool = False,
+    ) -> tuple[SrtpSender, SrtpReceiver]:
         """Take the keys into this end's sender and receiver."""
     def reveal(self) -> list[bytes]:
         """Our key and salt, the peer's key and salt. `sealcast.dtls` makes this audible."""
@@ -280,7 +291,7 @@ class SrtpSender:
         *,
         mki: BytesLike | None = None,
         replay_window: int = 1024,
-        max_ssrcs: int = 64,
+        max_ssrcs: int | None = None,
         ssrcs: Iterable[int] | None = None,
         key_derivation_rate: int = 0,
         rtp_lifetime: tuple[int, int] | None = None,
@@ -296,7 +307,8 @@ class SrtpSender:
         `mki`: the key's identifier, up to 128 bytes; packets then carry one (RFC 3711 §8.1).
         `replay_window`: how far behind the newest a packet may still be protected, in packets: a
         multiple of 64 from 64 to 32,768 (RFC 3711 §3.3.2).
-        `max_ssrcs`: how many sources it remembers at most.
+        `max_ssrcs`: how many sources it remembers at most, 1 to 65,536; if not given, 64, or as
+        many as `ssrcs` declares if those are more. It forgets none.
         `ssrcs`: the only SSRCs that it serves. Two living senders may share a master key only if
         both declare theirs and have none in common.
         `key_derivation_rate`: 0 or a power of two up to 2^24, in packets (RFC 3711 §4.3.1).
@@ -388,7 +400,7 @@ class SrtpReceiver:
         *,
         mki: BytesLike | None = None,
         replay_window: int = 1024,
-        max_ssrcs: int = 64,
+        max_ssrcs: int | None = None,
         ssrcs: Iterable[int] | None = None,
         key_derivation_rate: int = 0,
         rtp_lifetime: tuple[int, int] | None = None,
@@ -404,7 +416,8 @@ class SrtpReceiver:
         `mki`: the key's identifier, up to 128 bytes; packets then carry one (RFC 3711 §8.1).
         `replay_window`: how far behind the newest a packet may come, in packets: a
         multiple of 64 from 64 to 32,768 (RFC 3711 §3.3.2).
-        `max_ssrcs`: how many sources it remembers at most.
+        `max_ssrcs`: how many sources it remembers at most, 1 to 65,536; if not given, 64, or as
+        many as `ssrcs` declares if those are more. It forgets none.
         `ssrcs`: the only SSRCs that it serves.
         `key_derivation_rate`: 0 or a power of two up to 2^24, in packets (RFC 3711 §4.3.1).
         `rtp_lifetime`, `rtcp_lifetime`: after how many packets `events()` warns and after how many

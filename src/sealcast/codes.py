@@ -640,9 +640,14 @@ _HANDSHAKE: Final = (
         "Name a fingerprint of sha-256 or stronger.",
     ),
     (
+        "DTLS.BAD_ARGUMENT",
+        "A DTLS endpoint was given a value that it cannot take.",
+        "Give a value that the detail names.",
+    ),
+    (
         "DTLS.NOT_ESTABLISHED",
         "Keys were asked for before the handshake was over.",
-        "A fault of this node; report it.",
+        "Wait until the endpoint tells of its keys (`KeysAgreed`).",
     ),
     (
         "TLS.NO_COMMON_PROTOCOL",
@@ -652,7 +657,7 @@ _HANDSHAKE: Final = (
     (
         "TLS.BAD_POLICY",
         "A policy's versions, groups or profiles cannot be carried out together.",
-        "Use one of the presets; report it if it was one.",
+        "Change what the detail names, or use one of the presets; report it if it was one.",
     ),
     (
         "TLS.UNREADABLE_CERTIFICATE",
@@ -763,8 +768,9 @@ _KEYS: Final = (
     ),
     (
         "SRTP.MALFORMED",
-        "A protected packet cannot be read and was dropped.",
-        "Harmless unless it goes on.",
+        "A packet is not well-formed RTP or RTCP, and was neither protected nor opened.",
+        "Look at the program that made it: the peer's if it was received, this side's if it was to "
+        "be sent.",
     ),
     (
         "SRTP.REPLAYED",
@@ -784,12 +790,13 @@ _KEYS: Final = (
     (
         "SRTP.TOO_MANY_SSRCS",
         "A packet has one source more than its context may hold, and was dropped.",
-        "Publish one video and one audio without simulcast, or make the context for more sources.",
+        "Send fewer sources (SSRCs) under one key, or make the context for more of them.",
     ),
     (
         "SRTP.KEY_EXHAUSTED",
-        "A master key has protected as many packets as is safe.",
-        "Agree on a new key: join again, or add one to both ends.",
+        "A master key, or one SSRC under it, has protected as many packets as is safe.",
+        "Agree on a new key: join again, or add one to both ends. If an SSRC has reached its last "
+        "rollover counter, send on under another SSRC: a new key does not begin it again.",
     ),
     (
         "SRTP.INDEX_USED",

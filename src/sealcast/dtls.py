@@ -29,13 +29,14 @@ refused with ``DTLS.IN_USE`` and changes nothing.
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
 from sealcast import _core, wire
 from sealcast.errors import LocalError
 from sealcast.secret import Secret
+from sealcast.srtp import SrtpProfile
 from sealcast.wire import DtlsCounters, PeerCertificate, TlsFacts, Version
 
 __all__ = [
@@ -59,6 +60,11 @@ __all__ = [
 Role = Literal["client", "server"]
 
 _LOG = logging.getLogger(__name__)
+
+_HASHES: Final = ("sha-256", "sha-384", "sha-512")
+
+# Longest time that a caller may set, in seconds; as in `crates/core/src/dtls.rs`.
+_LONGEST_S: Final = 1 << 32
 
 # The codes by which this end refuses a peer. All others end an association without a judgement on
 # who is there: time, an alert of the peer, a close, a broken handshake.
@@ -104,10 +110,12 @@ class DtlsIdentity:
     def from_pem(cls, chain: bytes | str, key: Secret) -> Self:
         """Read a PEM chain, leaf first, and its unencrypted PEM key.
 
+        The key is a `Secret` so that no log or traceback shows it; TypeError if it is not.
         Raises LocalError: ``TLS.UNREADABLE_CERTIFICATE``, ``TLS.UNREADABLE_KEY``,
         ``TLS.KEY_MISMATCH``, ``TLS.CERTIFICATE_EXPIRED``, ``TLS.CERTIFICATE_NOT_YET_VALID`` (by
         the system's clock).
         """
+        _typed("key", key, Secret, "a sealcast.Secret: Secret(pem)")
         try:
             return cls(_core.MediaIdentity.from_pem(_octets(chain), key.reveal()))
         except _core.CoreError as error:
@@ -116,12 +124,11 @@ class DtlsIdentity:
     def fingerprint(self, algorithm: str = "sha-256") -> str:
         """The certificate's fingerprint as SDP writes it: ``sha-256 AB:CD:…`` (RFC 8122 §5).
 
-        `algorithm` is sha-256, sha-384 or sha-512; LocalError ``CORE.BAD_ARGUMENT`` otherwise.
+        `algorithm` is sha-256, sha-384 or sha-512; LocalError ``DTLS.BAD_ARGUMENT`` otherwise.
         """
-        try:
-            return f"{algorithm.lower()} {self._handle.fingerprint(algorithm)}"
-        except _core.CoreError as error:
-            raise _local(error) from None
+        if algorithm.lower() not in _HASHES:
+            raise _bad(f"algorithm is {', '.join(_HASHES)}, got {algorithm!r}")
+        return f"{algorithm.lower()} {self._handle.fingerprint(algorithm)}"
 
     def __repr__(self) -> str:
         return f"DtlsIdentity({self.fingerprint()!r})"
@@ -160,7 +167,7 @@ class Authority:
 class RevealedKeys:
     """Both directions' SRTP master keys and salts (RFC 5764 §4.2)."""
 
-    profile: str
+    profile: SrtpProfile
     send_key: Secret
     send_salt: Secret
     receive_key: Secret
@@ -177,24 +184,50 @@ class SrtpKeys:
         self._handle = handle
 
     @property
-    def profile(self) -> str:
-        """The SRTP profile that they are for, by its registered name."""
-        return self._handle.profile
+    def profile(self) -> SrtpProfile:
+        """The SRTP profile that they are for."""
+        return SrtpProfile(self._handle.profile)
 
     @property
     def is_taken(self) -> bool:
         """Whether they have left."""
         return self._handle.is_taken
 
-    def contexts(self) -> tuple[_core.SrtpSender, _core.SrtpReceiver]:
+    def contexts(
+        self,
+        *,
+        replay_window: int = 1024,
+        max_ssrcs: int | None = None,
+        key_derivation_rate: int = 0,
+        rtp_lifetime: tuple[int, int] | None = None,
+        rtcp_lifetime: tuple[int, int] | None = None,
+        encrypted_extensions: Iterable[int] | None = None,
+        cryptex: Literal["accepted", "required"] | None = None,
+        unencrypted_srtcp: bool = False,
+    ) -> tuple[_core.SrtpSender, _core.SrtpReceiver]:
         """Take the keys into this end's `SrtpSender` and `SrtpReceiver` (see `sealcast.srtp`): what
         the one protects the peer opens, and the other opens what the peer protects. The keys are
         never bytes in Python.
 
-        Raises LocalError ``DTLS.KEYS_TAKEN`` if they have left before.
+        The options are those of the two constructors and go to both contexts; the peer must have
+        agreed to `key_derivation_rate`, `encrypted_extensions` (RFC 6904) and `cryptex` (RFC 9335:
+        with either word the sender protects all headers, "accepted" lets the receiver take clear
+        ones).
+
+        Raises LocalError ``DTLS.KEYS_TAKEN`` if they have left before, and `BadOption`, which
+        leaves them where they are.
         """
         try:
-            return self._handle.contexts()
+            return self._handle.contexts(
+                replay_window=replay_window,
+                max_ssrcs=max_ssrcs,
+                key_derivation_rate=key_derivation_rate,
+                rtp_lifetime=rtp_lifetime,
+                rtcp_lifetime=rtcp_lifetime,
+                encrypted_extensions=encrypted_extensions,
+                cryptex=cryptex,
+                unencrypted_srtcp=unencrypted_srtcp,
+            )
         except _core.CoreError as error:
             raise _local(error) from None
 
@@ -204,6 +237,8 @@ class SrtpKeys:
 
         Raises LocalError ``DTLS.KEYS_TAKEN`` if they have left before.
         """
+        if self.is_taken:
+            raise LocalError("DTLS.KEYS_TAKEN", "They have left this handle.")
         sentence = f"SRTP master keys ({self.profile}) were revealed as bytes"
         # Both before anything leaves: a filter that makes the warning an error keeps the keys in.
         _LOG.warning(sentence)
@@ -235,7 +270,7 @@ class HandshakeCompleted:
 class KeysAgreed:
     """There are SRTP keys, for `profile`."""
 
-    profile: str
+    profile: SrtpProfile
     keys: SrtpKeys = field(compare=False)
 
 
@@ -306,18 +341,37 @@ class DtlsEndpoint:
         time.
 
         Raises LocalError: ``TLS.BAD_POLICY``, ``DTLS.BAD_FINGERPRINT``,
-        ``TLS.UNREADABLE_CERTIFICATE`` (of the authority), ``CORE.BAD_ARGUMENT``.
+        ``TLS.UNREADABLE_CERTIFICATE`` (of the authority), ``DTLS.BAD_ARGUMENT`` (the role, a time
+        or `mtu`); TypeError for what is of another type.
         """
+        if role not in ("client", "server"):
+            raise _bad(f"role is 'client' or 'server', got {role!r}")
+        _typed("identity", identity, DtlsIdentity, "a DtlsIdentity")
+        _typed("mtu", mtu, int, "a whole number of bytes")
+        if not 256 <= mtu <= 9000:
+            raise _bad(f"mtu is from 256 to 9000 bytes, got {mtu}")
+        _seconds("handshake_timeout", handshake_timeout, 0.001, _LONGEST_S)
+        _seconds("initial_timeout", initial_timeout, 0.05, 10)
         if (expected is None) == (authority is None):
             raise LocalError(
                 "TLS.BAD_POLICY",
                 "a peer proves itself by `expected` fingerprints or by an `authority`: give one",
             )
         if isinstance(expected, str):
-            raise LocalError("DTLS.BAD_FINGERPRINT", "`expected` is a sequence of fingerprints")
+            raise LocalError("DTLS.BAD_FINGERPRINT", "`expected` is a sequence of fingerprints.")
+        for one in expected or ():
+            _typed("a fingerprint in `expected`", one, str, "a str such as 'sha-256 AB:CD:…'")
         if isinstance(authority, bytes | str):
             authority = Authority(authority)
-        policy = policy or DtlsPolicy()
+        if authority is not None:
+            _typed("authority", authority, Authority, "an Authority or a PEM bundle")
+            _typed("the roots of `authority`", authority.roots, (bytes, str), "a PEM bundle")
+        if policy is None:
+            policy = DtlsPolicy()
+        _typed("policy", policy, DtlsPolicy, "a DtlsPolicy")
+        for name in ("groups", "srtp_profiles"):
+            names: object = getattr(policy, name)
+            _typed(f"the policy's {name}", names, (tuple, list), "a tuple of names")
         spec = wire.DtlsEndpointSpec(
             role=role,
             fingerprints=tuple(map(_fingerprint, expected or ())),
@@ -339,7 +393,8 @@ class DtlsEndpoint:
 
     def receive(self, now: float, datagram: bytes | bytearray | memoryview) -> None:
         """Take one datagram of the peer's. Whatever it holds, it raises nothing."""
-        octets = datagram if isinstance(datagram, bytes) else bytes(datagram)
+        # Through a view, since `bytes` of a number would be that many zeros.
+        octets = datagram if isinstance(datagram, bytes) else bytes(memoryview(datagram))
         try:
             self._core.receive(now, octets)
         except _core.CoreError as error:
@@ -424,6 +479,21 @@ class DtlsEndpoint:
 def _fingerprint(text: str) -> wire.FingerprintSpec:
     algorithm, _, value = text.partition(" ")
     return wire.FingerprintSpec(algorithm=algorithm, value=value.strip())
+
+
+def _bad(detail: str) -> LocalError:
+    return LocalError("DTLS.BAD_ARGUMENT", detail + ".")
+
+
+def _typed(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
+def _seconds(name: str, value: float, least: float, most: float) -> None:
+    _typed(name, value, (int, float), "a number of seconds")
+    if not least <= value <= most:  # NaN is not
+        raise _bad(f"{name} is from {least} to {most} seconds, got {value}")
 
 
 def _octets(pem: bytes | str) -> bytes:

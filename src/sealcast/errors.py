@@ -43,8 +43,12 @@ class SealcastError(Exception):
 
     def __str__(self) -> str:
         row = self.row
+        detail = self.detail
+        # The words of an engine or a parser often end without a stop.
+        if detail and detail[-1] not in ".!?":
+            detail += "."
         return " ".join(
-            part for part in (f"{self.code}:", row.sentence, self.detail, row.remedy) if part
+            part for part in (f"{self.code}:", row.sentence, detail, row.remedy) if part
         )
 
 

@@ -72,6 +72,13 @@ def test_an_error_reads_as_what_why_and_what_next(kind: type[SealcastError]) -> 
     assert error.problem()["detail"] == "a=ice-pwd is missing."
 
 
+def test_a_detail_without_a_stop_does_not_run_into_the_remedy() -> None:
+    row = CODES["SDP.NO_ICE"]
+    for detail in ("no a=ice-pwd", "no a=ice-pwd."):
+        error = LocalError("SDP.NO_ICE", detail)
+        assert str(error) == f"SDP.NO_ICE: {row.sentence} no a=ice-pwd. {row.remedy}"
+
+
 def test_the_page_of_codes_is_the_table_of_today() -> None:
     made = Path(__file__).parents[2] / "docs" / "codes.md"
     assert made.read_text() == page(), "run: make docs"

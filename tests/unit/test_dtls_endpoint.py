@@ -8,6 +8,7 @@ import random
 import struct
 import threading
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,7 @@ from tests.unit.dtls_link import (
 )
 
 import sealcast
+from sealcast import SrtpProfile
 from sealcast.dtls import (
     Authority,
     DtlsEndpoint,
@@ -37,7 +39,7 @@ from sealcast.dtls import (
     KeyMaterialRevealed,
     KeysAgreed,
 )
-from sealcast.errors import LocalError
+from sealcast.errors import BadOption, LocalError, PacketIndexUsed
 from sealcast.secret import Secret
 
 FOREIGN = "sha-256 " + ":".join(["AB"] * 32)
@@ -127,7 +129,7 @@ def test_keys_leave_their_handle_once_and_audibly(caplog: pytest.LogCaptureFixtu
     assert "revealed" in caplog.text
     assert keys.is_taken
     assert pair.client.keys().is_taken, "every call gives the same handle"
-    with pytest.warns(KeyMaterialRevealed), pytest.raises(LocalError) as refused:
+    with pytest.raises(LocalError) as refused:
         pair.client.keys().reveal()
     assert refused.value.code == "DTLS.KEYS_TAKEN"
     for shown in (repr(keys), repr(revealed), repr(pair.told["client"]), caplog.text):
@@ -151,6 +153,32 @@ def test_what_one_end_protects_the_other_opens_and_no_key_was_seen(
     with pytest.raises(LocalError) as refused:
         pair.client.keys().contexts()
     assert refused.value.code == "DTLS.KEYS_TAKEN"
+
+
+def test_contexts_of_a_handshake_take_the_options_of_their_constructors() -> None:
+    pair = link().settle()
+    for name, value in {"replay_window": 63, "max_ssrcs": 0, "cryptex": "perhaps"}.items():
+        with pytest.raises(BadOption):
+            pair.client.keys().contexts(**{name: value})  # type: ignore[arg-type]
+    assert not pair.client.keys().is_taken, "a refused option takes nothing"
+    options: dict[str, Any] = {"cryptex": "required", "replay_window": 64, "rtp_lifetime": (1, 70)}
+    sender, _ = pair.client.keys().contexts(**options)
+    _, receiver = pair.server.keys().contexts(**options)
+    header = struct.pack("!BBHII4s", 0x90, 0, 1, 2, 3, b"\xbe\xde\0\1") + b"\x51ab\0"
+    protected = sender.protect(header + b"sound")
+    assert protected[12:14] == b"\xc0\xde", "RFC 9335 §5.1"
+    assert receiver.unprotect(protected) == header + b"sound"
+    assert [event.code for event in sender.events()] == ["SRTP.KEY_NEARLY_SPENT"]
+    for number in range(2, 67):
+        sender.protect(struct.pack("!BBHII", 0x80, 0, number, 2, 3))
+    with pytest.raises(PacketIndexUsed):
+        sender.protect(struct.pack("!BBHII", 0x80, 0, 2, 2, 3))
+
+
+def test_the_profile_of_the_keys_is_a_member_of_the_table() -> None:
+    agreed = link().settle().agreed("client")
+    assert isinstance(agreed.profile, SrtpProfile)
+    assert agreed.keys.profile is agreed.profile is SrtpProfile.AEAD_AES_128_GCM
 
 
 def test_a_warning_made_an_error_keeps_the_keys_in() -> None:
@@ -180,7 +208,7 @@ def test_a_fingerprint_reads_as_in_sdp_and_back() -> None:
         client(expected=[identity.fingerprint(algorithm)])
     with pytest.raises(LocalError) as refused:
         identity.fingerprint("md5")
-    assert refused.value.code == "CORE.BAD_ARGUMENT"
+    assert refused.value.code == "DTLS.BAD_ARGUMENT"
 
 
 def test_two_generated_identities_have_nothing_in_common() -> None:
@@ -266,7 +294,7 @@ def test_what_is_no_point_in_time_is_refused_and_changes_nothing(now: float) -> 
     for call in calls:
         with pytest.raises(LocalError) as refused:
             call()
-        assert refused.value.code == "CORE.BAD_ARGUMENT"
+        assert refused.value.code == "DTLS.BAD_ARGUMENT"
     assert endpoint.deadline is not None
     if not math.isfinite(now):
         with pytest.raises(LocalError):
@@ -287,15 +315,15 @@ def test_what_is_no_point_in_time_is_refused_and_changes_nothing(now: float) -> 
         ({"expected": ["sha-256 AB:CD"]}, "DTLS.BAD_FINGERPRINT"),
         ({"expected": [""]}, "DTLS.BAD_FINGERPRINT"),
         ({"expected": None, "authority": "no certificate"}, "TLS.UNREADABLE_CERTIFICATE"),
-        ({"mtu": 255}, "TLS.BAD_POLICY"),
-        ({"mtu": 9001}, "TLS.BAD_POLICY"),
-        ({"mtu": 1 << 31}, "TLS.BAD_POLICY"),
-        ({"mtu": -1}, "CORE.BAD_ARGUMENT"),
-        ({"handshake_timeout": 0.0}, "TLS.BAD_POLICY"),
-        ({"handshake_timeout": -1.0}, "TLS.BAD_POLICY"),
-        ({"handshake_timeout": 1e300}, "TLS.BAD_POLICY"),
-        ({"handshake_timeout": math.nan}, "CORE.BAD_ARGUMENT"),
-        ({"initial_timeout": 0.0}, "TLS.BAD_POLICY"),
+        ({"mtu": 255}, "DTLS.BAD_ARGUMENT"),
+        ({"mtu": 9001}, "DTLS.BAD_ARGUMENT"),
+        ({"mtu": 1 << 31}, "DTLS.BAD_ARGUMENT"),
+        ({"mtu": -1}, "DTLS.BAD_ARGUMENT"),
+        ({"handshake_timeout": 0.0}, "DTLS.BAD_ARGUMENT"),
+        ({"handshake_timeout": -1.0}, "DTLS.BAD_ARGUMENT"),
+        ({"handshake_timeout": 1e300}, "DTLS.BAD_ARGUMENT"),
+        ({"handshake_timeout": math.nan}, "DTLS.BAD_ARGUMENT"),
+        ({"initial_timeout": 0.0}, "DTLS.BAD_ARGUMENT"),
         ({"policy": DtlsPolicy(min_version="1.3", max_version="1.2")}, "TLS.BAD_POLICY"),
         ({"policy": DtlsPolicy(max_version="1.1")}, "TLS.BAD_POLICY"),  # type: ignore[arg-type]
         ({"policy": DtlsPolicy(groups=("FFDHE2048",))}, "TLS.BAD_POLICY"),
@@ -310,12 +338,73 @@ def test_what_cannot_be_carried_out_is_refused_at_construction(
         client(**changes)
     assert refused.value.code == code
     assert refused.value.detail
+    if code == "DTLS.BAD_ARGUMENT":
+        (name,) = changes
+        assert refused.value.detail.startswith(name)
+        said = str(refused.value)
+        assert "report it" not in said
+        assert "column" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"expected": [5]}, "a fingerprint in `expected` must be a str"),
+        ({"policy": "strict"}, "policy must be a DtlsPolicy, not str"),
+        ({"policy": DtlsPolicy(groups="X25519")}, "the policy's groups must be a tuple of names"),  # type: ignore[arg-type]
+        ({"expected": None, "authority": 5}, "authority must be an Authority or a PEM bundle"),
+        ({"expected": None, "authority": Authority(5)}, "roots of `authority` must be a PEM"),  # type: ignore[arg-type]
+        ({"mtu": 1200.0}, "mtu must be a whole number of bytes, not float"),
+        ({"handshake_timeout": None}, "handshake_timeout must be a number of seconds"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        client(**changes)
+
+
+def test_an_identity_that_is_none_is_refused_by_its_name() -> None:
+    with pytest.raises(TypeError, match="identity must be a DtlsIdentity, not NoneType"):
+        DtlsEndpoint("client", None, expected=[FOREIGN], now=0.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"key must be a sealcast.Secret: Secret\(pem\), not bytes"):
+        DtlsIdentity.from_pem(b"", b"key")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("datagram", [100_000_000, -1, [22, 254], "text", None])
+def test_only_what_has_bytes_is_a_datagram(datagram: Any) -> None:
+    endpoint = client()
+    tracemalloc.start()
+    try:
+        with pytest.raises(TypeError, match="bytes-like"):
+            endpoint.receive(BEGAN, datagram)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert endpoint.counters.received == 0
+
+
+def test_keys_that_have_left_are_not_said_to_be_revealed(
+    caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    keys = link().settle().end("client").keys()
+    keys.contexts()
+    with pytest.raises(LocalError) as refused:
+        keys.reveal()
+    assert refused.value.code == "DTLS.KEYS_TAKEN"
+    assert not caplog.records
+    assert not recwarn.list
+
+
+def test_asking_for_keys_too_early_is_told_as_the_callers_own() -> None:
+    with pytest.raises(LocalError, match=r"so there are no keys\. Wait until") as refused:
+        client().keys()
+    assert refused.value.code == "DTLS.NOT_ESTABLISHED"
 
 
 def test_an_unknown_role_is_refused() -> None:
     with pytest.raises(LocalError) as refused:
         DtlsEndpoint("peer", DtlsIdentity.generate(), expected=[FOREIGN], now=0.0)  # type: ignore[arg-type]
-    assert refused.value.code == "CORE.BAD_ARGUMENT"
+    assert refused.value.code == "DTLS.BAD_ARGUMENT"
 
 
 # --- datagrams -----------------------------------------------------------------------------------

@@ -388,3 +388,32 @@ def test_the_paved_path_has_at_most_15_names() -> None:
 
 def test_the_classes_are_those_of_the_module() -> None:
     assert (SrtpSender.__module__, SrtpReceiver.__module__) == ("sealcast.srtp", "sealcast.srtp")
+
+
+@pytest.mark.parametrize(
+    ("packet", "said"),
+    [
+        (b"", "The packet has 0 bytes and the header of RTP takes 12."),
+        (bytes(12), "Byte 0: the version is 0 and must be 2."),
+        (bytes([0x8F]) + bytes(20), "Byte 0: with 15 CSRCs the header takes 72 bytes of 21."),
+        (bytes([0x90]) + bytes(13), "Byte 12: the header extension takes 4 bytes at least of 14."),
+        (b"\x80" + bytes(65_535), "The packet has 65536 bytes and may have 65535."),
+    ],
+)
+def test_a_malformed_packet_is_explained_by_field_and_offset(packet: bytes, said: str) -> None:
+    sender, receiver = ends()
+    for call in (sender.protect, receiver.unprotect):
+        with pytest.raises(MalformedPacket) as refused:
+            call(packet)
+        assert refused.value.detail == said
+        assert "Harmless" not in str(refused.value)
+
+
+def test_a_protected_packet_that_is_cut_lacks_its_tag() -> None:
+    sender, receiver = ends()
+    for call, packet in (
+        (receiver.unprotect, sender.protect(rtp(1, b""))),
+        (receiver.unprotect_rtcp, sender.protect_rtcp(rtcp(1)[:8])),
+    ):
+        with pytest.raises(MalformedPacket, match="leave no room for the authentication tag"):
+            call(packet[:-1])

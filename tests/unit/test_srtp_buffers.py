@@ -1,7 +1,9 @@
 """Buffers that cannot be used are refused, and no buffer is touched outside of a call."""
 
+import ctypes
 from array import array
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +167,52 @@ def test_numbers_that_lie_inside_the_arena_are_read_before_it_is_written() -> No
     done = sender.protect_arena(memory, memory[60:62], memory[62:63], outcomes)
     assert (done, memory[62]) == (1, 44)
     assert receiver.unprotect(memory.view(np.uint8)[:44]) == rtp(1)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        array("d", [0.0, 20.0]),
+        np.array([0, 20], ">i8"),
+        np.array([0, 20], np.int32),
+        array("i", [0, 20]),
+    ],
+    ids=["fractions", "big-endian", "NumPy of 32 bits", "of 32 bits"],
+)
+def test_an_arena_takes_only_whole_numbers_of_this_machines_order(numbers: Any) -> None:
+    sender, _ = ends()
+    words = array("q", [0, 20])
+    with pytest.raises(BufferError, match="offsets: an array of 64-bit integers in native"):
+        sender.protect_arena(bytearray(200), numbers, words[:1], bytearray(1))
+    with pytest.raises(BufferError, match="lengths: an array of 64-bit integers in native"):
+        sender.protect_arena(bytearray(200), words, numbers[:1], bytearray(1))
+    with pytest.raises(BufferError, match="outcomes: one byte"):
+        sender.protect_arena(bytearray(200), words, words[:1], numbers[:1])
+    assert sender.totals().rtp_packets == 0
+
+
+@pytest.mark.parametrize(
+    "integers",
+    [
+        lambda values: array("q", values),
+        lambda values: array("Q", values),
+        lambda values: np.array(values, np.int64),
+        lambda values: np.array(values, np.uint64),
+        lambda values: (ctypes.c_int64 * len(values))(*values),
+        lambda values: memoryview(array("l", values)),
+    ],
+)
+def test_an_arena_takes_every_form_of_native_64_bit_integers(
+    integers: Callable[[list[int]], Any],
+) -> None:
+    sender, _ = ends()
+    packet = rtp(1)
+    arena, lengths = bytearray(packet + bytes(60)), integers([len(packet)])
+    assert sender.protect_arena(arena, integers([0, 80]), lengths, np.ones(1, np.uint8)) == 1
+    assert lengths[0] == len(packet) + sender.rtp_overhead
+
+
+def test_a_negative_number_of_an_arena_is_shown_as_it_is() -> None:
+    sender, _ = ends()
+    with pytest.raises(ValueError, match="slot 0: -1 bytes do not fit between offsets 0 and 20"):
+        sender.protect_arena(bytearray(20), array("q", [0, 20]), array("q", [-1]), bytearray(1))

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.srtp_packets import SSRC, ends, fresh, rtcp, rtp
 
 from sealcast import Secret, SrtpProfile, SrtpReceiver, SrtpSender
+from sealcast.codes import CODES
 from sealcast.errors import (
     BadKey,
     BadOption,
@@ -84,7 +85,7 @@ def test_an_error_about_a_key_does_not_show_it() -> None:
 def test_a_second_living_sender_with_the_same_key_and_salt_is_refused() -> None:
     key, salt = fresh(GCM)
     first = SrtpSender(GCM, key, salt)
-    with pytest.raises(KeyInUse, match="a living sender has the same master key and salt"):
+    with pytest.raises(KeyInUse, match="A living sender has the same master key and salt"):
         SrtpSender(GCM, Secret(key), Secret(salt))
     SrtpReceiver(GCM, key, salt)
     first.close()
@@ -128,6 +129,24 @@ def test_a_context_remembers_a_bounded_number_of_sources() -> None:
         ({"rtcp_lifetime": (1, 2**31 + 1)}, "hard <= 2147483648"),
         ({"mki": bytes(129)}, "at most 128 bytes, got 129"),
         ({"encrypted_extensions": [0]}, "from 1 to 255, got 0"),
+        ({"replay_window": -1}, "replay_window is a whole number from 0 to .* got -1"),
+        ({"replay_window": 2**70}, "replay_window is a whole number .* got 1180591620717411303424"),
+        ({"replay_window": 2**200}, "replay_window is a whole number .* got one beyond"),
+        ({"max_ssrcs": -1}, "max_ssrcs is a whole number .* got -1"),
+        ({"max_ssrcs": 0}, "max_ssrcs is from 1 to 65536, got 0"),
+        ({"max_ssrcs": 2**63}, "max_ssrcs is from 1 to 65536, got 9223372036854775808"),
+        ({"ssrcs": []}, "ssrcs names one SSRC at least"),
+        ({"ssrcs": [-1]}, "ssrcs is a whole number .* got -1"),
+        ({"ssrcs": [2**32]}, "ssrcs is a whole number from 0 to 2.32 - 1, got 4294967296"),
+        ({"ssrcs": [1, 2, 3], "max_ssrcs": 2}, "declares 3 SSRCs and max_ssrcs is 2"),
+        ({"ssrcs": range(65_537)}, "max_ssrcs is from 1 to 65536, got 65537"),
+        ({"key_derivation_rate": -1}, "key_derivation_rate is a whole number .* got -1"),
+        ({"key_derivation_rate": 2**40}, "key_derivation_rate is a whole number"),
+        ({"encrypted_extensions": [256]}, "encrypted_extensions is a whole number .* got 256"),
+        ({"encrypted_extensions": [-1]}, "encrypted_extensions is a whole number .* got -1"),
+        ({"rtp_lifetime": (-1, 1)}, "rtp_lifetime is a whole number .* got -1"),
+        ({"rtcp_lifetime": (1, 2**64)}, "rtcp_lifetime is a whole number"),
+        ({"rtp_lifetime": (1, 2, 3)}, "lifetime is a pair of whole numbers"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_with_a_sentence(
@@ -137,6 +156,37 @@ def test_an_option_that_cannot_be_is_refused_with_a_sentence(
         with pytest.raises(BadOption, match=said) as refused:
             kind(GCM, *fresh(GCM), **option)
         assert refused.value.code == "SRTP.BAD_OPTION"
+
+
+def test_a_rollover_counter_and_its_ssrc_have_32_bits() -> None:
+    for context in ends():
+        for ssrc, roc, said in [
+            (9, 2**32, "roc is a whole number from 0 to 2.32 - 1, got 4294967296"),
+            (9, -1, "roc is a whole number"),
+            (2**32, 0, "ssrc is a whole number"),
+        ]:
+            with pytest.raises(BadOption, match=said):
+                context.set_roc(ssrc, roc)
+        context.set_roc(2**32 - 1, 2**32 - 1)
+
+
+def test_all_the_sources_that_are_declared_are_served() -> None:
+    sender, receiver = ends(ssrcs=range(100))
+    for ssrc in range(100):
+        receiver.unprotect(sender.protect(rtp(1, ssrc=ssrc)))
+    with pytest.raises(SourceNotDeclared):
+        sender.protect(rtp(1, ssrc=100))
+    assert len(receiver.statistics()) == 100
+
+
+def test_what_the_table_says_of_a_key_is_not_said_again() -> None:
+    key = fresh(GCM)
+    first = SrtpSender(GCM, *key)
+    with pytest.raises(KeyInUse) as refused:
+        SrtpSender(GCM, *key)
+    first.close()
+    row = CODES["SRTP.KEY_IN_USE"]
+    assert str(refused.value) == f"SRTP.KEY_IN_USE: {row.sentence} {row.remedy}"
 
 
 def test_the_two_ways_to_encrypt_a_header_exclude_each_other() -> None:

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sealcast_srtp::{KeyError, MasterKey, Options, Profile};
+use sealcast_srtp::{KeyError, MasterKey, Profile};
 use sealcast_tls::dtls::{
     Authority, DtlsConfig, DtlsEndpoint as Endpoint, DtlsEvent, Expected, PeerName, Proved, Role,
 };
@@ -14,9 +14,9 @@ use sealcast_tls::{codes, Facts, Fingerprint, Version};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::error::{refusal, BAD_ARGUMENT, DTLS_IN_USE, DTLS_KEYS_TAKEN};
+use crate::error::{refusal, BAD_ARGUMENT, DTLS_BAD_ARGUMENT, DTLS_IN_USE, DTLS_KEYS_TAKEN};
 use crate::media::{json, MediaIdentity};
-use crate::srtp::{SrtpReceiver, SrtpSender};
+use crate::srtp::{self, Pair, SrtpReceiver, SrtpSender, Wanted, Whole};
 
 /// Longest time that a caller may set, and furthest that its clock may go from where it began. It
 /// keeps every sum of times within what the clock's type can hold.
@@ -388,7 +388,7 @@ impl Clock {
     fn starting(origin: f64) -> PyResult<Clock> {
         if !origin.is_finite() {
             return Err(refusal(
-                BAD_ARGUMENT,
+                DTLS_BAD_ARGUMENT,
                 format!("{origin} is not a point in time"),
             ));
         }
@@ -409,7 +409,7 @@ impl Clock {
         match since {
             Some(since) => Ok(self.began + since),
             None => Err(refusal(
-                BAD_ARGUMENT,
+                DTLS_BAD_ARGUMENT,
                 format!(
                     "{now} is not a point in time of a clock that began at {}",
                     self.origin
@@ -503,14 +503,51 @@ impl SrtpKeys {
         material.is_none()
     }
 
-    /// Takes the keys into this end's sender and receiver; they never are in Python.
-    fn contexts(&self) -> PyResult<(SrtpSender, SrtpReceiver)> {
+    /// Takes the keys into this end's sender and receiver; they never are in Python. The options
+    /// are those of their constructors.
+    #[pyo3(
+        signature = (
+            *, replay_window = Whole::from(1024), max_ssrcs = None,
+            key_derivation_rate = Whole::from(0), rtp_lifetime = None, rtcp_lifetime = None,
+            encrypted_extensions = None, cryptex = None, unencrypted_srtcp = false
+        ),
+        text_signature = "($self, *, replay_window=1024, max_ssrcs=None, key_derivation_rate=0, \
+            rtp_lifetime=None, rtcp_lifetime=None, encrypted_extensions=None, cryptex=None, \
+            unencrypted_srtcp=False)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python method")]
+    fn contexts(
+        &self,
+        py: Python<'_>,
+        replay_window: Whole,
+        max_ssrcs: Option<Whole>,
+        key_derivation_rate: Whole,
+        rtp_lifetime: Option<Pair>,
+        rtcp_lifetime: Option<Pair>,
+        encrypted_extensions: Option<&Bound<'_, PyAny>>,
+        cryptex: Option<&str>,
+        unencrypted_srtcp: bool,
+    ) -> PyResult<(SrtpSender, SrtpReceiver)> {
+        let wanted = Wanted {
+            replay_window,
+            max_ssrcs,
+            ssrcs: None,
+            key_derivation_rate,
+            rtp_lifetime,
+            rtcp_lifetime,
+            encrypted_extensions,
+            // Of the two words a sender has one: it protects every header that it can.
+            cryptex: srtp::cryptex(py, cryptex)?,
+            unencrypted_srtcp,
+            null_cipher: false,
+        };
+        // Before the keys leave: they stay where they are if an option cannot be.
+        let options = wanted.options(py)?;
         let taken = self.take()?;
         let master = |(key, salt): (&[u8], &[u8])| MasterKey::new(self.profile, key, salt);
         let made = || -> Result<_, KeyError> {
-            let sender = SrtpSender::from_master_key(master(taken.sending())?, Options::default())?;
-            let receiver =
-                SrtpReceiver::from_master_key(master(taken.receiving())?, Options::default())?;
+            let sender = SrtpSender::from_master_key(master(taken.sending())?, options.clone())?;
+            let receiver = SrtpReceiver::from_master_key(master(taken.receiving())?, options)?;
             Ok((sender, receiver))
         };
         made().map_err(|error| refusal(error.code(), error))

@@ -40,6 +40,9 @@ pub const SENDER_FORKED: &str = "SRTP.SENDER_FORKED";
 /// The code of a name that is no SRTP profile.
 pub const UNKNOWN_PROFILE: &str = "SRTP.UNKNOWN_PROFILE";
 
+/// The code of an argument that a DTLS endpoint cannot take.
+pub const DTLS_BAD_ARGUMENT: &str = "DTLS.BAD_ARGUMENT";
+
 /// The code of a call to an endpoint that another thread is using.
 pub const DTLS_IN_USE: &str = "DTLS.IN_USE";
 
@@ -52,6 +55,7 @@ pub const CODES: &[&str] = &[
     CONTEXT_CLOSED,
     SENDER_FORKED,
     UNKNOWN_PROFILE,
+    DTLS_BAD_ARGUMENT,
     DTLS_IN_USE,
     DTLS_KEYS_TAKEN,
 ];

@@ -1,7 +1,7 @@
 //! `SrtpSender` and `SrtpReceiver`: SRTP and SRTCP contexts as Python objects.
 //!
-//! Does: every call in three forms (a new `bytes`, the caller's buffer, a batch), for RTP and for
-//! RTCP; makes typed exceptions of refusals; lets threads take turns (see [`context`]).
+//! Does: every call in four forms (a new `bytes`, the caller's buffer, a list, an arena), for RTP and
+//! for RTCP; makes typed exceptions of refusals; lets threads take turns (see [`context`]).
 //!
 //! Does not: know more of SRTP than `sealcast-srtp` tells it.
 //!
@@ -26,8 +26,9 @@ use sealcast_srtp::{Cryptex, KeyError, MasterKey, Mki, Options, Receiver, Sender
 use arena::Arena;
 use context::{Context, Kind};
 use list::Batch;
-use options::{cryptex, Wanted};
-use refusal::refused;
+use refusal::{refused, refused_by_name};
+
+pub(crate) use options::{cryptex, Pair, Wanted, Whole};
 
 pub use facts::{KeyNearlySpent, KeySpent, SrtpStream, SrtpTotals};
 pub use known_answer::{
@@ -66,7 +67,11 @@ impl SrtpReceiver {
 
 /// The typed exception for a key that [`SrtpSender::from_master_key`] or its twin did not take.
 pub fn key_refused(py: Python<'_>, error: &KeyError) -> PyErr {
-    refused(py, error.code(), error)
+    match error {
+        // The table's sentence says all that there is to say.
+        KeyError::InUseElsewhere | KeyError::NullCipher { .. } => refused_by_name(py, error.code()),
+        _ => refused(py, error.code(), error),
+    }
 }
 
 /// Writes the methods of both directions from one text: they differ in names, and in those that
@@ -177,10 +182,11 @@ macro_rules! methods {
             }
 
             /// Starts a source at this rollover counter, before its first packet (RFC 3711 §3.3.1).
-            fn set_roc(&self, py: Python<'_>, ssrc: u32, roc: u32) -> PyResult<()> {
+            fn set_roc(&self, py: Python<'_>, ssrc: Whole, roc: Whole) -> PyResult<()> {
+                let (ssrc, roc) = (ssrc.fit(py, "ssrc")?, roc.fit(py, "roc")?);
                 self.context
                     .ask(py, |context| context.set_roc(ssrc, roc))?
-                    .map_err(|error| refused(py, error.code(), error))
+                    .map_err(|error| refused_by_name(py, error.code()))
             }
 
             /// What it knows of each source.
@@ -243,12 +249,19 @@ methods!(
     protect_arena_rtcp,
     {
         #[new]
-        #[pyo3(signature = (
-            profile, master_key, master_salt, *, mki = None, replay_window = 1024, max_ssrcs = 64,
-            ssrcs = None, key_derivation_rate = 0, rtp_lifetime = None, rtcp_lifetime = None,
-            encrypted_extensions = None, cryptex = false, unencrypted_srtcp = false,
-            null_cipher = false
-        ))]
+        #[pyo3(
+            signature = (
+                profile, master_key, master_salt, *, mki = None,
+                replay_window = Whole::from(1024), max_ssrcs = None, ssrcs = None,
+                key_derivation_rate = Whole::from(0), rtp_lifetime = None, rtcp_lifetime = None,
+                encrypted_extensions = None, cryptex = false, unencrypted_srtcp = false,
+                null_cipher = false
+            ),
+            text_signature = "(profile, master_key, master_salt, *, mki=None, \
+                replay_window=1024, max_ssrcs=None, ssrcs=None, key_derivation_rate=0, \
+                rtp_lifetime=None, rtcp_lifetime=None, encrypted_extensions=None, \
+                cryptex=False, unencrypted_srtcp=False, null_cipher=False)"
+        )]
         #[expect(
             clippy::too_many_arguments,
             reason = "keywords of a Python constructor"
@@ -258,12 +271,12 @@ methods!(
             master_key: &Bound<'_, PyAny>,
             master_salt: &Bound<'_, PyAny>,
             mki: Option<&Bound<'_, PyAny>>,
-            replay_window: usize,
-            max_ssrcs: usize,
+            replay_window: Whole,
+            max_ssrcs: Option<Whole>,
             ssrcs: Option<&Bound<'_, PyAny>>,
-            key_derivation_rate: u32,
-            rtp_lifetime: Option<(u64, u64)>,
-            rtcp_lifetime: Option<(u64, u64)>,
+            key_derivation_rate: Whole,
+            rtp_lifetime: Option<Pair>,
+            rtcp_lifetime: Option<Pair>,
             encrypted_extensions: Option<&Bound<'_, PyAny>>,
             cryptex: bool,
             unencrypted_srtcp: bool,
@@ -325,12 +338,19 @@ methods!(
     unprotect_arena_rtcp,
     {
         #[new]
-        #[pyo3(signature = (
-            profile, master_key, master_salt, *, mki = None, replay_window = 1024, max_ssrcs = 64,
-            ssrcs = None, key_derivation_rate = 0, rtp_lifetime = None, rtcp_lifetime = None,
-            encrypted_extensions = None, cryptex = None, unencrypted_srtcp = false,
-            null_cipher = false
-        ))]
+        #[pyo3(
+            signature = (
+                profile, master_key, master_salt, *, mki = None,
+                replay_window = Whole::from(1024), max_ssrcs = None, ssrcs = None,
+                key_derivation_rate = Whole::from(0), rtp_lifetime = None, rtcp_lifetime = None,
+                encrypted_extensions = None, cryptex = None, unencrypted_srtcp = false,
+                null_cipher = false
+            ),
+            text_signature = "(profile, master_key, master_salt, *, mki=None, \
+                replay_window=1024, max_ssrcs=None, ssrcs=None, key_derivation_rate=0, \
+                rtp_lifetime=None, rtcp_lifetime=None, encrypted_extensions=None, \
+                cryptex=None, unencrypted_srtcp=False, null_cipher=False)"
+        )]
         #[expect(
             clippy::too_many_arguments,
             reason = "keywords of a Python constructor"
@@ -340,12 +360,12 @@ methods!(
             master_key: &Bound<'_, PyAny>,
             master_salt: &Bound<'_, PyAny>,
             mki: Option<&Bound<'_, PyAny>>,
-            replay_window: usize,
-            max_ssrcs: usize,
+            replay_window: Whole,
+            max_ssrcs: Option<Whole>,
             ssrcs: Option<&Bound<'_, PyAny>>,
-            key_derivation_rate: u32,
-            rtp_lifetime: Option<(u64, u64)>,
-            rtcp_lifetime: Option<(u64, u64)>,
+            key_derivation_rate: Whole,
+            rtp_lifetime: Option<Pair>,
+            rtcp_lifetime: Option<Pair>,
             encrypted_extensions: Option<&Bound<'_, PyAny>>,
             cryptex: Option<&str>,
             unencrypted_srtcp: bool,

@@ -39,6 +39,7 @@ mod keyring;
 mod keystream;
 pub mod known_answer;
 mod lifetime;
+mod malformed;
 mod mki;
 mod options;
 mod profile;
@@ -56,6 +57,7 @@ pub use batch::Span;
 pub use error::{SrtpError, CODES};
 pub use key::{KeyError, MasterKey};
 pub use lifetime::{KeyEvent, Lifetime, Limit, PacketKind};
+pub use malformed::what_is_malformed;
 pub use mki::Mki;
 pub use options::{
     Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, NullCipher, OptionError, Options,

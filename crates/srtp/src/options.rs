@@ -41,6 +41,23 @@ pub enum OptionError {
     /// RFC 8285 §4: elements are numbered from 1 to 255, and only 1 to 14 fit a one-byte header.
     #[error("a header extension element has a number from 1 to 255, got 0")]
     ExtensionId,
+    /// A context for no SSRC does nothing, and one without a bound is no bound.
+    #[error("max_ssrcs is from 1 to {most}, got {got}", most = Options::MOST_SSRCS)]
+    MaxSsrcs {
+        /// What was given.
+        got: usize,
+    },
+    /// A context for no SSRC does nothing.
+    #[error("ssrcs names one SSRC at least; leave it out to serve any")]
+    NoSsrc,
+    /// All that are declared are to be served.
+    #[error("ssrcs declares {declared} SSRCs and max_ssrcs is {most}: it must be as many")]
+    TooManyDeclared {
+        /// How many were declared.
+        declared: usize,
+        /// The bound.
+        most: usize,
+    },
 }
 
 impl OptionError {
@@ -63,7 +80,8 @@ pub struct Options {
     /// How far behind the newest a packet may be. A sender uses it too: what it cannot rule out
     /// to have sent, it refuses.
     pub replay_window: ReplayWindow,
-    /// How many SSRCs the context holds at most.
+    /// How many SSRCs the context holds at most: 1 to [`MOST_SSRCS`](Self::MOST_SSRCS), and no
+    /// fewer than are declared (see [`sources`](Self::sources)).
     pub max_ssrcs: usize,
     /// The only SSRCs that the context serves; `None` serves any, up to `max_ssrcs`.
     ///
@@ -80,6 +98,26 @@ pub struct Options {
     pub lifetime: Lifetime,
     /// Whether a profile that encrypts nothing is taken.
     pub null_cipher: NullCipher,
+}
+
+impl Options {
+    /// What [`max_ssrcs`](Self::max_ssrcs) may be at most.
+    pub const MOST_SSRCS: usize = 1 << 16;
+
+    /// Refuses a bound or a declared set that a context could not serve.
+    pub fn sources(&self) -> Result<(), OptionError> {
+        let most = self.max_ssrcs;
+        if !(1..=Self::MOST_SSRCS).contains(&most) {
+            return Err(OptionError::MaxSsrcs { got: most });
+        }
+        match self.ssrcs.as_ref().map(BTreeSet::len) {
+            Some(0) => Err(OptionError::NoSsrc),
+            Some(declared) if declared > most => {
+                Err(OptionError::TooManyDeclared { declared, most })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for Options {
@@ -258,6 +296,34 @@ mod tests {
         assert_eq!(KeyDerivationRate::new(0), Ok(KeyDerivationRate::NEVER));
         for rate in [3, 1000, 1 << 25, u32::MAX] {
             assert!(KeyDerivationRate::new(rate).is_err());
+        }
+    }
+
+    #[test]
+    fn a_context_is_for_one_ssrc_at_least_and_for_all_that_are_declared() {
+        let with = |max_ssrcs, ssrcs: Option<std::ops::Range<u32>>| Options {
+            max_ssrcs,
+            ssrcs: ssrcs.map(Iterator::collect),
+            ..Options::default()
+        };
+        for good in [
+            with(1, None),
+            with(65_536, Some(0..65_536)),
+            with(1, Some(7..8)),
+        ] {
+            assert_eq!(good.sources(), Ok(()));
+        }
+        let declared = OptionError::TooManyDeclared {
+            declared: 3,
+            most: 2,
+        };
+        for (bad, error) in [
+            (with(0, None), OptionError::MaxSsrcs { got: 0 }),
+            (with(65_537, None), OptionError::MaxSsrcs { got: 65_537 }),
+            (with(64, Some(0..0)), OptionError::NoSsrc),
+            (with(2, Some(0..3)), declared),
+        ] {
+            assert_eq!(bad.sources(), Err(error));
         }
     }
 

@@ -7,7 +7,7 @@ use sealcast_srtp::SrtpError;
 
 use super::batch::{work, Job, Work};
 use super::context::{Context, Direction, Kind};
-use super::memory::{readable, writable, Memory};
+use super::memory::{readable_array, writable, writable_array, Item, Memory};
 use super::refusal::Refusal;
 
 /// A slot, and how much of it is the packet.
@@ -52,13 +52,14 @@ impl Arena<'_, '_> {
         // results have where to go. The numbers are copied in before the work and out after it:
         // whatever happens to their arrays meanwhile, and even if they overlap the arena, slots
         // stay disjoint and in bounds.
-        let which = which.map(|which| readable(which, "which", |words| integers(words, "which")));
+        let which =
+            which.map(|which| readable_array(which, "which", |words| integers(words, "which")));
         let which = which.transpose()?;
-        let offsets = readable(self.offsets, "offsets", |words| integers(words, "offsets"))?;
-        writable(self.lengths, "lengths", |lengths| {
+        let offsets = readable_array(self.offsets, "offsets", |words| integers(words, "offsets"))?;
+        writable_array(self.lengths, "lengths", |lengths| {
             let lens = integers(lengths, "lengths")?;
-            writable(self.outcomes, "outcomes", |outcomes| {
-                if outcomes.item_len() != 1 || outcomes.len() < lens.len() {
+            writable_array(self.outcomes, "outcomes", |outcomes| {
+                if outcomes.item() != Item::Octet || outcomes.len() < lens.len() {
                     return Err(PyBufferError::new_err(
                         "outcomes: one byte for each packet is needed",
                     ));
@@ -105,14 +106,18 @@ fn cut<'a>(
         let (start, end) = (offsets[number], offsets[number + 1]);
         if at > start || start > end || end > whole as u64 || *len > end - start {
             return Err(PyValueError::new_err(format!(
-                "slot {number}: {len} bytes do not fit between offsets {start} and {end} of an \
-                 arena of {whole} bytes"
+                "slot {number}: {} bytes do not fit between offsets {} and {} of an arena of {whole} \
+                 bytes",
+                len.cast_signed(),
+                start.cast_signed(),
+                end.cast_signed()
             )));
         }
         let context = which.map_or(0, |which| which[number]);
         if context >= contexts as u64 {
             return Err(PyValueError::new_err(format!(
-                "which: packet {number} names context {context} of {contexts}"
+                "which: packet {number} names context {} of {contexts}",
+                context.cast_signed()
             )));
         }
         let (_, behind) = memory.split_at_mut(usize::try_from(start - at)?);
@@ -131,9 +136,10 @@ const WORD_LEN: usize = size_of::<u64>();
 
 /// A copy of an array of 64-bit integers. A negative one becomes larger than any arena.
 fn integers(memory: Memory, what: &str) -> PyResult<Vec<u64>> {
-    if memory.item_len() != WORD_LEN {
+    if memory.item() != Item::Word {
         return Err(PyBufferError::new_err(format!(
-            "{what}: an array of 64-bit integers is needed (array('q') or numpy int64)"
+            "{what}: an array of 64-bit integers in native byte order is needed (array('q') or \
+             numpy int64)"
         )));
     }
     // SAFETY: the caller holds the view, and the GIL keeps Python code from writing.

@@ -303,7 +303,7 @@ impl<D: Direction> Context<D> {
             let packet = unsafe { packet.bytes() };
             state.one(py, kind, packet)
         })?;
-        result.map_err(|refusal| refusal.raised(py))
+        result.map_err(|refusal| refusal.raised_for(packet, kind))
     }
 
     /// Works in the caller's `target`; returns how many bytes of it are the result.

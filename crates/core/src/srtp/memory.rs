@@ -21,13 +21,50 @@ use pyo3::types::PyBytes;
 pub(crate) struct Memory {
     start: *mut u8,
     len: usize,
-    item_len: usize,
+    item: Item,
+}
+
+/// The elements of an array, as far as calls tell them apart.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Item {
+    /// A byte.
+    Octet,
+    /// A whole number of 64 bits in this machine's byte order.
+    Word,
+    /// A fraction, another byte order, another length.
+    Other,
+}
+
+impl Item {
+    /// By the exporter's format (the `struct` module's letters) and the element's length.
+    fn of(format: Option<&[u8]>, len: usize) -> Self {
+        // ctypes writes the byte order out.
+        let native: &[u8] = if cfg!(target_endian = "little") {
+            b"@=<"
+        } else {
+            b"@=>!"
+        };
+        match (format, len) {
+            // None means bytes (CPython, `Py_buffer.format`).
+            (None, 1) => Self::Octet,
+            (Some([letter] | [b'@' | b'=' | b'<' | b'>' | b'!', letter]), 1)
+                if b"bBc".contains(letter) =>
+            {
+                Self::Octet
+            }
+            (Some([letter]), 8) if b"qQlLnN".contains(letter) => Self::Word,
+            (Some([order, letter]), 8) if native.contains(order) && b"qQlL".contains(letter) => {
+                Self::Word
+            }
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Memory {
-    /// Length of one element, in bytes, of the array that the exporter thinks it is.
-    pub(crate) const fn item_len(self) -> usize {
-        self.item_len
+    /// What the exporter thinks it is an array of.
+    pub(crate) const fn item(self) -> Item {
+        self.item
     }
 
     pub(crate) const fn len(self) -> usize {
@@ -82,7 +119,7 @@ pub(crate) fn readable<R>(
         return with(Memory {
             start: bytes.as_ptr().cast_mut(),
             len: bytes.len(),
-            item_len: 1,
+            item: Item::Octet,
         });
     }
     view(object, what, ffi::PyBUF_SIMPLE, with)
@@ -96,6 +133,27 @@ pub(crate) fn writable<R>(
 ) -> PyResult<R> {
     view(object, what, ffi::PyBUF_WRITABLE, with)
 }
+
+/// As [`readable`], for an array whose elements matter.
+pub(crate) fn readable_array<R>(
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    with: impl FnOnce(Memory) -> PyResult<R>,
+) -> PyResult<R> {
+    view(object, what, ARRAY, with)
+}
+
+/// As [`writable`], for an array whose elements matter.
+pub(crate) fn writable_array<R>(
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    with: impl FnOnce(Memory) -> PyResult<R>,
+) -> PyResult<R> {
+    view(object, what, ARRAY | ffi::PyBUF_WRITABLE, with)
+}
+
+/// With its format; contiguous, as without any flag.
+const ARRAY: std::ffi::c_int = ffi::PyBUF_ND | ffi::PyBUF_FORMAT;
 
 fn view<R>(
     object: &Bound<'_, PyAny>,
@@ -113,6 +171,12 @@ fn view<R>(
     }
     let len = usize::try_from(held.0.len).unwrap_or(0);
     let start = held.0.buf.cast::<u8>();
+    let item_len = usize::try_from(held.0.itemsize).unwrap_or(0);
+    let format = (!held.0.format.is_null()).then(|| {
+        // SAFETY: it is not null, so it is a string that ends with a zero and lives as long as the
+        // view (CPython, `Py_buffer.format`).
+        unsafe { std::ffi::CStr::from_ptr(held.0.format) }.to_bytes()
+    });
     with(Memory {
         // An empty exporter may say null, which no slice may start at.
         start: if start.is_null() || len == 0 {
@@ -121,8 +185,7 @@ fn view<R>(
             start
         },
         len,
-        // Set to the element's length even though no format was asked for (CPython, `Py_buffer`).
-        item_len: usize::try_from(held.0.itemsize).unwrap_or(0),
+        item: Item::of(format, item_len),
     })
 }
 

@@ -2,22 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use sealcast_srtp::{
     Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, Lifetime, NullCipher, OptionError,
-    Options, ReplayWindow, SrtcpEncryption,
+    Options, ReplayWindow, SrtcpEncryption, MAX_SSRCS,
 };
 
 use super::refusal::refused;
 
 /// What Python asked for, by keyword.
 pub(crate) struct Wanted<'a, 'py> {
-    pub(crate) replay_window: usize,
-    pub(crate) max_ssrcs: usize,
+    pub(crate) replay_window: Whole,
+    /// `None`: as many as are declared, but [`MAX_SSRCS`] if none or fewer are.
+    pub(crate) max_ssrcs: Option<Whole>,
     pub(crate) ssrcs: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) key_derivation_rate: u32,
-    pub(crate) rtp_lifetime: Option<(u64, u64)>,
-    pub(crate) rtcp_lifetime: Option<(u64, u64)>,
+    pub(crate) key_derivation_rate: Whole,
+    pub(crate) rtp_lifetime: Option<Pair>,
+    pub(crate) rtcp_lifetime: Option<Pair>,
     pub(crate) encrypted_extensions: Option<&'a Bound<'py, PyAny>>,
     pub(crate) cryptex: Option<Cryptex>,
     pub(crate) unencrypted_srtcp: bool,
@@ -34,55 +36,141 @@ impl Wanted<'_, '_> {
                 "encrypted_extensions (RFC 6904) and cryptex (RFC 9335) exclude each other",
             ));
         }
-        let ssrcs = self.ssrcs.map(collected::<u32>).transpose()?;
-        let elements = self.encrypted_extensions.map(collected::<u8>).transpose()?;
-        self.valid(ssrcs, elements)
-            .map_err(|error| refused(py, error.code(), error))
-    }
-
-    fn valid(
-        &self,
-        ssrcs: Option<BTreeSet<u32>>,
-        elements: Option<BTreeSet<u8>>,
-    ) -> Result<Options, OptionError> {
-        let standard = Lifetime::default();
-        let of = |limit: sealcast_srtp::Limit| (limit.soft(), limit.hard());
-        Ok(Options {
-            replay_window: ReplayWindow::new(self.replay_window)?,
-            max_ssrcs: self.max_ssrcs,
+        let ssrcs = self.ssrcs.map(|values| collected(values, "each of ssrcs"));
+        let ssrcs = ssrcs.transpose()?;
+        let elements = self
+            .encrypted_extensions
+            .map(|values| collected(values, "each of encrypted_extensions"));
+        let elements = elements.transpose()?;
+        let lifetime = self.lifetime(py)?;
+        let options = Options {
+            max_ssrcs: match &self.max_ssrcs {
+                Some(most) => most.fit(py, "max_ssrcs")?,
+                None => ssrcs.as_ref().map_or(0, BTreeSet::len).max(MAX_SSRCS),
+            },
             ssrcs,
-            key_derivation_rate: KeyDerivationRate::new(self.key_derivation_rate)?,
+            lifetime,
             srtcp_encryption: if self.unencrypted_srtcp {
                 SrtcpEncryption::Off
             } else {
                 SrtcpEncryption::Required
             },
-            header_protection: match (elements, self.cryptex) {
-                (Some(ids), _) => HeaderProtection::Elements(ExtensionIds::new(ids)?),
-                (None, Some(cryptex)) => HeaderProtection::Cryptex(cryptex),
-                (None, None) => HeaderProtection::Clear,
-            },
-            lifetime: Lifetime::new(
-                self.rtp_lifetime.unwrap_or(of(standard.rtp)),
-                self.rtcp_lifetime.unwrap_or(of(standard.rtcp)),
-            )?,
             null_cipher: if self.null_cipher {
                 NullCipher::ForTestsAndTools
             } else {
                 NullCipher::Refused
             },
-        })
+            ..Options::default()
+        };
+        let replay_window = self.replay_window.fit(py, "replay_window")?;
+        let rate = self.key_derivation_rate.fit(py, "key_derivation_rate")?;
+        let header_protection = match (elements, self.cryptex) {
+            (Some(ids), _) => ExtensionIds::new(ids).map(HeaderProtection::Elements),
+            (None, Some(cryptex)) => Ok(HeaderProtection::Cryptex(cryptex)),
+            (None, None) => Ok(HeaderProtection::Clear),
+        };
+        let complete = || -> Result<Options, OptionError> {
+            options.sources()?;
+            Ok(Options {
+                replay_window: ReplayWindow::new(replay_window)?,
+                key_derivation_rate: KeyDerivationRate::new(rate)?,
+                header_protection: header_protection?,
+                ..options
+            })
+        };
+        complete().map_err(|error| refused(py, error.code(), error))
+    }
+
+    fn lifetime(&self, py: Python<'_>) -> PyResult<Lifetime> {
+        let standard = Lifetime::default();
+        let of = |limits: &Option<Pair>, name, limit: sealcast_srtp::Limit| match limits {
+            Some(Pair(soft, hard)) => Ok((soft.fit(py, name)?, hard.fit(py, name)?)),
+            None => PyResult::Ok((limit.soft(), limit.hard())),
+        };
+        Lifetime::new(
+            of(&self.rtp_lifetime, "rtp_lifetime", standard.rtp)?,
+            of(&self.rtcp_lifetime, "rtcp_lifetime", standard.rtcp)?,
+        )
+        .map_err(|error| refused(py, error.code(), error))
     }
 }
 
 /// The code of an option that cannot be; the same as the crate's.
 const BAD_OPTION: &str = OptionError::ExtensionId.code();
 
-fn collected<T>(values: &Bound<'_, PyAny>) -> PyResult<BTreeSet<T>>
+/// A whole number of Python's, which may be of any size: what does not fit its place is refused
+/// by name and not by the type that it did not fit.
+pub(crate) enum Whole {
+    Within(i128),
+    /// Further out than any option goes.
+    Beyond,
+}
+
+impl From<i128> for Whole {
+    fn from(number: i128) -> Self {
+        Self::Within(number)
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Whole {
+    type Error = PyErr;
+
+    fn extract(number: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match number.extract::<i128>() {
+            Ok(number) => Ok(Self::Within(number)),
+            Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => Ok(Self::Beyond),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The two limits of a key's lifetime: (soft, hard).
+pub(crate) struct Pair(Whole, Whole);
+
+impl<'py> FromPyObject<'_, 'py> for Pair {
+    type Error = PyErr;
+
+    fn extract(pair: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match pair.extract() {
+            Ok((soft, hard)) => Ok(Self(soft, hard)),
+            Err(error) if error.is_instance_of::<PyValueError>(pair.py()) => Err(refused(
+                pair.py(),
+                BAD_OPTION,
+                "A key lifetime is a pair of whole numbers: soft and hard",
+            )),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Whole {
+    /// The number as a `T`; `BadOption` with the option's name if it is none.
+    pub(crate) fn fit<T: TryFrom<i128>>(&self, py: Python<'_>, name: &str) -> PyResult<T> {
+        let got = match self {
+            Self::Within(number) => match T::try_from(*number) {
+                Ok(fits) => return Ok(fits),
+                Err(_) => number.to_string(),
+            },
+            Self::Beyond => "one beyond 2^127".to_owned(),
+        };
+        let most = size_of::<T>() * 8;
+        Err(refused(
+            py,
+            BAD_OPTION,
+            format!("{name} is a whole number from 0 to 2^{most} - 1, got {got}"),
+        ))
+    }
+}
+
+fn collected<T>(values: &Bound<'_, PyAny>, name: &str) -> PyResult<BTreeSet<T>>
 where
-    T: Ord + for<'a, 'py> FromPyObject<'a, 'py, Error = PyErr>,
+    T: Ord + TryFrom<i128>,
 {
-    values.try_iter()?.map(|value| value?.extract()).collect()
+    let py = values.py();
+    values
+        .try_iter()?
+        .map(|value| value?.extract::<Whole>()?.fit(py, name))
+        .collect()
 }
 
 /// What a receiver does about `cryptex`.

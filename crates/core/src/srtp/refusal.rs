@@ -8,8 +8,10 @@ use std::fmt::Display;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
-use sealcast_srtp::SrtpError;
+use sealcast_srtp::{what_is_malformed, PacketKind, SrtpError};
 
+use super::context::Kind;
+use super::memory::readable;
 use crate::error::{refusal, CONTEXT_CLOSED, SENDER_FORKED};
 
 /// Why a packet went no further.
@@ -46,6 +48,27 @@ impl Refusal {
         }
     }
 
+    /// The exception for one packet of the caller's; it names what is malformed.
+    #[cold]
+    pub(crate) fn raised_for(self, packet: &Bound<'_, PyAny>, kind: Kind) -> PyErr {
+        let py = packet.py();
+        if self != Self::Packet(SrtpError::Malformed) {
+            return self.raised(py);
+        }
+        let kind = match kind {
+            Kind::Rtp => PacketKind::Rtp,
+            Kind::Rtcp => PacketKind::Rtcp,
+        };
+        let told = readable(packet, "the packet", |packet| {
+            // SAFETY: the view is held, and the GIL keeps Python code from writing.
+            Ok(what_is_malformed(kind, unsafe { packet.bytes() }))
+        });
+        match told {
+            Ok(sentence) => refused(py, SrtpError::Malformed.code(), sentence),
+            Err(error) => error,
+        }
+    }
+
     /// The exception as an element of a batch's results, without raising it.
     #[cold]
     pub(crate) fn listed(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -72,6 +95,15 @@ pub(crate) fn outcomes() -> Vec<&'static str> {
 pub(crate) fn refused(py: Python<'_>, code: &'static str, sentence: impl Display) -> PyErr {
     match class(py, code) {
         Ok(class) => PyErr::from_type(class, (format!("{sentence}."),)),
+        Err(error) => error,
+    }
+}
+
+/// The exception for a code whose own sentence says everything.
+#[cold]
+pub(crate) fn refused_by_name(py: Python<'_>, code: &'static str) -> PyErr {
+    match class(py, code) {
+        Ok(class) => PyErr::from_type(class, ()),
         Err(error) => error,
     }
 }
