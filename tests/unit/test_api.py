@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Coroutine
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ from sealcast.codes import PROBLEM_TYPE
 from sealcast.identity import TokenIssuer, TokenKey, Verb
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs.ledger import CANDIDATES_KEPT
-from sealcast.node import limits
+from sealcast.node import limits, switchboard
 from sealcast.node.api import access
 from sealcast.streams import TrackShape
 
@@ -373,13 +374,27 @@ async def test_a_viewer_waits_for_the_first_parameter_sets(node: Node) -> None:
 
 
 @behind_the_gate
-async def test_a_viewer_does_not_wait_for_ever(node: Node) -> None:
+async def test_a_viewer_waits_so_long_and_not_for_ever(node: Node) -> None:
     begin_ts(node)
-    began = time.monotonic()
-    answer = await node.watch()
+    waited: list[float] = []
+    now = 1000.0
+
+    async def wait_for(stirring: Coroutine[Any, Any, object], left: float) -> None:
+        nonlocal now
+        stirring.close()
+        waited.append(left)
+        now += left
+        raise TimeoutError
+
+    clock = SimpleNamespace(monotonic=lambda: now, time=time.time)
+    waiting = SimpleNamespace(Event=asyncio.Event, wait_for=wait_for)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(switchboard, "time", clock)
+        patch.setattr(switchboard, "asyncio", waiting)
+        answer = await node.watch()
     problem(answer, 503, "STREAM.NOT_READY")
     assert answer.headers["retry-after"]
-    assert 1.9 < time.monotonic() - began < 4.0
+    assert waited == [limits.READY_WAIT_S]
 
 
 @behind_the_gate
