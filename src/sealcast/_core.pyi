@@ -31,7 +31,7 @@ __all__ = [
     "SrtpTotals",
     "__version__",
     "codes",
-    "srtp_forked",
+    "forked",
     "srtp_known_aead_open",
     "srtp_known_aead_seal",
     "srtp_known_keystream",
@@ -533,8 +533,8 @@ def srtp_known_aead_open(
 ) -> bytes:
     """For published vectors: one packet opened under session keys."""
 
-def srtp_forked() -> None:
-    """Called in the child of a fork: the senders of the parent are not the child's."""
+def forked() -> None:
+    """Called in the child of a fork: what its parent made is not for it."""
 
 def srtp_outcomes() -> list[str]:
     """The code of every number in `outcomes`; 0 is success and has an empty one."""

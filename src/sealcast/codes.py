@@ -881,9 +881,14 @@ _KEYS: Final = (
         "Make a new context with a new key.",
     ),
     (
-        "SRTP.SENDER_FORKED",
-        "An SRTP sender was used in a process that was forked after the sender was made.",
-        "Make senders in the process that sends with them, each with a key of its own.",
+        "SRTP.CONTEXT_FORKED",
+        "An SRTP context was used in a process that was forked after the context was made.",
+        "Make contexts in the process that uses them; senders each with a key of its own.",
+    ),
+    (
+        "DTLS.FORKED",
+        "A DTLS endpoint or its keys were used in a process forked after they were made.",
+        "Make endpoints in the process that uses them, and take their keys there.",
     ),
     (
         "DTLS.KEYS_TAKEN",

@@ -24,7 +24,8 @@ The caller must still: hand in only datagrams from an address that answered (ICE
 own): the first flights are not authenticated, and whoever can send into them ends a handshake; then
 make a fresh endpoint. Call `tick` at `deadline` for as long as the association lives. Use an
 endpoint from one thread at a time, any thread; a call made while another thread is inside one is
-refused with ``DTLS.IN_USE`` and changes nothing.
+refused with ``DTLS.IN_USE`` and changes nothing. An endpoint and its keys belong to the process
+that made them: in a child of `os.fork` every call on them is refused with ``DTLS.FORKED``.
 """
 
 import logging

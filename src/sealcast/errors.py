@@ -166,10 +166,10 @@ class ContextClosed(SrtpError, LocalError):
     code = "SRTP.CONTEXT_CLOSED"
 
 
-class SenderForked(SrtpError, LocalError):
-    """The sender was made before this process was forked; its parent goes on with it."""
+class ContextForked(SrtpError, LocalError):
+    """The context was made before this process was forked; its parent goes on with it."""
 
-    code = "SRTP.SENDER_FORKED"
+    code = "SRTP.CONTEXT_FORKED"
 
 
 class BadKey(SrtpError, LocalError):
@@ -226,7 +226,7 @@ SRTP_ERRORS: Final[Mapping[str, type[SrtpError]]] = {
         HeaderNotProtected,
         CipherFailed,
         ContextClosed,
-        SenderForked,
+        ContextForked,
         BadKey,
         KeyInUse,
         NullCipherRefused,

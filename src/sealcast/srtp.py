@@ -32,8 +32,9 @@ as one is. The order in which threads get their turn is theirs to arrange: it de
 packets, not their safety. Nobody else may touch an arena while a batch works on it; its packets
 would be unspecified.
 
-Processes: a sender works in the process that made it. In a child of `os.fork` (and so of
-`multiprocessing`) it refuses with `SenderForked`: both would use the same packet indices.
+Processes: a context works in the process that made it. In a child of `os.fork` (and so of
+`multiprocessing`) it refuses with `ContextForked`: two senders would use the same packet indices,
+and a receiver may have been in the middle of a packet when the process was copied.
 
 The caller must still: use one sender for a master key's whole life. A second living one with the
 same key and salt is refused; one made after the first is gone would start again at index 0 and
@@ -42,7 +43,6 @@ repeat the keystream (RFC 3711 §9.1).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -172,8 +172,6 @@ _TABLE: Final[Mapping[SrtpProfile, _Row]] = MappingProxyType(
         SrtpProfile.AES_256_CM_SHA1_32: _Row(None, "AES_256_CM_HMAC_SHA1_32", 32, 14, 4, 14),
     }
 )
-
-os.register_at_fork(after_in_child=_core.srtp_forked)
 
 # What the numbers in `outcomes` mean; 0 is success.
 OUTCOMES: Final[Sequence[type[SrtpError] | None]] = tuple(

@@ -1,6 +1,5 @@
 """Keys: how they come in, that they never show, how they change, and when they end."""
 
-import os
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -17,7 +16,6 @@ from sealcast.errors import (
     KeyInUse,
     LocalError,
     NullCipherRefused,
-    SenderForked,
     SourceNotDeclared,
     SourceStarted,
     TooManySources,
@@ -355,21 +353,3 @@ def test_a_secret_goes_to_the_native_side_without_being_revealed(
     key, salt = map(Secret, fresh(GCM))
     sender, receiver = SrtpSender(GCM, key, salt), SrtpReceiver(GCM, key, salt)
     assert receiver.unprotect(sender.protect(rtp(1))) == rtp(1)
-
-
-def test_a_sender_refuses_in_a_child_process_and_goes_on_in_its_parent() -> None:
-    sender, receiver = ends()
-    early = sender.protect(rtp(1))
-    child = os.fork()
-    if child == 0:
-        refused = [type(one) for one in sender.protect_many([rtp(2)])] == [SenderForked]
-        try:
-            sender.protect(rtp(2))
-        except SenderForked:
-            # A receiver sends nothing; a sender of the child's own is the child's.
-            own, theirs = ends()
-            good = receiver.unprotect(early) == theirs.unprotect(own.protect(rtp(1))) == rtp(1)
-            os._exit(0 if refused and good else 1)
-        os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert receiver.unprotect_many([early, sender.protect(rtp(2))]) == [rtp(1), rtp(2)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sealcast_srtp::{KeyError, MasterKey, Profile};
+use sealcast_srtp::{KeyError, MasterKey, Process, Profile};
 use sealcast_tls::dtls::{
     Authority, DtlsConfig, DtlsEndpoint as Endpoint, DtlsEvent, Expected, PeerName, Proved, Role,
 };
@@ -14,7 +14,9 @@ use sealcast_tls::{codes, Facts, Fingerprint, Version};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::error::{refusal, BAD_ARGUMENT, DTLS_BAD_ARGUMENT, DTLS_IN_USE, DTLS_KEYS_TAKEN};
+use crate::error::{
+    refusal, BAD_ARGUMENT, DTLS_BAD_ARGUMENT, DTLS_FORKED, DTLS_IN_USE, DTLS_KEYS_TAKEN,
+};
 use crate::media::{json, MediaIdentity};
 use crate::srtp::{self, Pair, SrtpReceiver, SrtpSender, Wanted, Whole};
 
@@ -78,6 +80,8 @@ enum Event {
 #[pyclass(module = "sealcast._core", frozen)]
 pub struct DtlsEndpoint {
     association: Mutex<Association>,
+    /// Two processes would write records with the same numbers under one key.
+    made_in: Process,
 }
 
 struct Association {
@@ -128,6 +132,7 @@ impl DtlsEndpoint {
                 clock,
                 sealed: None,
             }),
+            made_in: Process::current(),
         })
     }
 
@@ -221,6 +226,8 @@ impl DtlsEndpoint {
     /// The association, if no other thread is at work on it. Waiting would hide the mistake, and
     /// with the GIL held it could stop the whole program.
     fn enter(&self) -> PyResult<MutexGuard<'_, Association>> {
+        // Asked before the lock: in a child it may be held by a thread that was not forked with it.
+        belongs_to(self.made_in)?;
         match self.association.try_lock() {
             Ok(association) => Ok(association),
             Err(TryLockError::WouldBlock) => Err(refusal(
@@ -233,6 +240,17 @@ impl DtlsEndpoint {
             )),
         }
     }
+}
+
+/// Refuses in a child of the process that made it.
+fn belongs_to(made_in: Process) -> PyResult<()> {
+    if made_in.is_current() {
+        return Ok(());
+    }
+    Err(refusal(
+        DTLS_FORKED,
+        "it was made before this process was forked, and its parent goes on with it",
+    ))
 }
 
 impl Association {
@@ -271,6 +289,7 @@ impl Association {
             profile,
             role: self.role,
             material: Mutex::new(Some(material)),
+            made_in: Process::current(),
         })
     }
 
@@ -435,6 +454,8 @@ pub struct SrtpKeys {
     profile: Profile,
     role: Role,
     material: Mutex<Option<Zeroizing<Vec<u8>>>>,
+    /// Two processes would each take the keys once, and send under them from index 0 both.
+    made_in: Process,
 }
 
 /// What [`SrtpKeys::take`] gives: the material of one association, no longer guarded.
@@ -448,6 +469,7 @@ impl SrtpKeys {
     /// Moves the keys out, for a pair of SRTP contexts: a second pair under the same keys would
     /// repeat keystream, so there is none.
     pub(crate) fn take(&self) -> PyResult<TakenKeys> {
+        belongs_to(self.made_in)?;
         let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
         let material = material.take().ok_or_else(|| {
             refusal(

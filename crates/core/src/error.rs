@@ -34,8 +34,8 @@ pub const BAD_ARGUMENT: &str = "CORE.BAD_ARGUMENT";
 /// The code of a call on an SRTP context after its `close()`.
 pub const CONTEXT_CLOSED: &str = "SRTP.CONTEXT_CLOSED";
 
-/// The code of a call on an SRTP sender in a process that was forked after it was made.
-pub const SENDER_FORKED: &str = "SRTP.SENDER_FORKED";
+/// The code of a call on an SRTP context in a process that was forked after it was made.
+pub const CONTEXT_FORKED: &str = "SRTP.CONTEXT_FORKED";
 
 /// The code of a name that is no SRTP profile.
 pub const UNKNOWN_PROFILE: &str = "SRTP.UNKNOWN_PROFILE";
@@ -46,6 +46,9 @@ pub const DTLS_BAD_ARGUMENT: &str = "DTLS.BAD_ARGUMENT";
 /// The code of a call to an endpoint that another thread is using.
 pub const DTLS_IN_USE: &str = "DTLS.IN_USE";
 
+/// The code of a call to an endpoint, or for keys, in a process that was forked after they were made.
+pub const DTLS_FORKED: &str = "DTLS.FORKED";
+
 /// The code of asking a second time for keys that leave once.
 pub const DTLS_KEYS_TAKEN: &str = "DTLS.KEYS_TAKEN";
 
@@ -53,9 +56,10 @@ pub const DTLS_KEYS_TAKEN: &str = "DTLS.KEYS_TAKEN";
 pub const CODES: &[&str] = &[
     BAD_ARGUMENT,
     CONTEXT_CLOSED,
-    SENDER_FORKED,
+    CONTEXT_FORKED,
     UNKNOWN_PROFILE,
     DTLS_BAD_ARGUMENT,
+    DTLS_FORKED,
     DTLS_IN_USE,
     DTLS_KEYS_TAKEN,
 ];

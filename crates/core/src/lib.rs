@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+    use pyo3::types::PyDict;
 
     #[pymodule_export]
     use super::dtls::{DtlsEndpoint, SrtpKeys};
@@ -35,10 +36,10 @@ mod _core {
     use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
     #[pymodule_export]
     use super::srtp::{
-        srtp_forked, srtp_known_aead_open, srtp_known_aead_seal, srtp_known_keystream,
-        srtp_known_session_keys, srtp_outcomes, srtp_protect_arena, srtp_protect_pairs,
-        srtp_unprotect_arena, srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver,
-        SrtpSender, SrtpStream, SrtpTotals,
+        srtp_known_aead_open, srtp_known_aead_seal, srtp_known_keystream, srtp_known_session_keys,
+        srtp_outcomes, srtp_protect_arena, srtp_protect_pairs, srtp_unprotect_arena,
+        srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver, SrtpSender, SrtpStream,
+        SrtpTotals,
     };
 
     /// Every SRTP profile that the core knows: its name in the policy and its IANA number, if
@@ -61,8 +62,19 @@ mod _core {
         super::codes()
     }
 
+    /// Called in the child of a fork: what its parent made is not for it.
+    #[pyfunction]
+    fn forked() {
+        sealcast_srtp::forked();
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // Here, so that nothing of this module can be had without it.
+        let hook = PyDict::new(module.py());
+        hook.set_item("after_in_child", module.getattr("forked")?)?;
+        let os = module.py().import("os")?;
+        os.call_method("register_at_fork", (), Some(&hook))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("RELAY_LEGS", sealcast_relay::limits::LEGS)?;
         module.add("RELAY_TRACKS", sealcast_relay::limits::TRACKS)

@@ -541,12 +541,6 @@ pub fn srtp_unprotect_arena(
     arena_of_many(&receivers, which, &arena, kind(rtcp))
 }
 
-/// Called in the child of a fork: the senders of the parent are not the child's.
-#[pyfunction]
-pub fn srtp_forked() {
-    context::forked();
-}
-
 /// The code of every outcome that a batch writes, by number; 0 is success and has none.
 #[pyfunction]
 pub fn srtp_outcomes() -> Vec<&'static str> {

@@ -42,6 +42,7 @@ mod lifetime;
 mod malformed;
 mod mki;
 mod options;
+mod process;
 mod profile;
 mod receiver;
 mod registry;
@@ -63,6 +64,7 @@ pub use options::{
     Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, NullCipher, OptionError, Options,
     ReplayWindow, SrtcpEncryption,
 };
+pub use process::{forked, Process};
 pub use profile::Profile;
 pub use receiver::Receiver;
 pub use replay::REPLAY_WINDOW;

@@ -6,6 +6,11 @@
 //! none in common. The registry holds no key: it knows each by an HMAC under a key that is drawn
 //! at random when the process first needs it and goes nowhere. The profile is no part of it,
 //! because two profiles can share a cipher.
+//!
+//! After a fork the child has copies of its parent's claims, and the senders that made them go on
+//! in the parent: so such a claim is never released in the child, whatever becomes of the copy of
+//! its sender there. No thread may hold the registry when the process forks, for none would let go
+//! of it in the child; in Python it is asked with the GIL held, under which forks happen.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -14,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::hmac::{self, HmacSha1};
 use crate::key::{KeyError, MasterKey};
+use crate::process::Process;
 
 /// What a master key and salt look like to those who may not know them.
 #[derive(Copy, Clone, Eq, PartialEq, Hash)]
@@ -30,6 +36,7 @@ impl Fingerprint {
 pub(crate) struct Claim {
     fingerprint: Fingerprint,
     number: u64,
+    made_in: Process,
 }
 
 impl Claim {
@@ -57,12 +64,16 @@ impl Claim {
         Ok(Self {
             fingerprint,
             number,
+            made_in: Process::current(),
         })
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if !self.made_in.is_current() {
+            return;
+        }
         let mut claims = REGISTRY.claims();
         if let Some(held) = claims.by_key.get_mut(&self.fingerprint) {
             held.retain(|claim| claim.number != self.number);

@@ -4,16 +4,16 @@
 //! the GIL, and no call ever holds two contexts, so that no order of calls can deadlock. Which
 //! packet comes first is then up to the threads; a context never sees half a packet.
 //!
-//! Process rule: a fork would leave the same sender in two processes, and both would use the same
-//! packet indices. So a sender works in the process that made it; [`forked`] tells the child.
+//! Process rule: a context works in the process that made it. A fork leaves copies of it in two
+//! processes: two senders would use the same packet indices, two receivers would take the same
+//! packet twice, and a lock that a thread of the parent holds is never let go of in the child.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyBytes;
-use sealcast_srtp::{Receiver, Sender, SrtpError};
+use sealcast_srtp::{Process, Receiver, Sender, SrtpError};
 
 use super::memory::{readable, writable, Blank, Room};
 use super::refusal::Refusal;
@@ -25,19 +25,8 @@ pub(crate) enum Kind {
     Rtcp,
 }
 
-/// How many forks lie between this process and the first one.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// This process is the child of a fork: what its parent sends with is not for it.
-pub(crate) fn forked() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
-}
-
 /// What the two directions have in common: a packet becomes another one in place.
 pub(crate) trait Direction: Send + 'static {
-    /// Whether two processes may go on with copies of one context.
-    const SURVIVES_FORK: bool;
-
     /// Bytes that are added to a packet of this kind, at most, or taken from it. The same for the
     /// whole life of a context: its profile, its options and the length of its MKIs are.
     fn overhead(&self, kind: Kind) -> usize;
@@ -69,8 +58,6 @@ pub(crate) trait Direction: Send + 'static {
 }
 
 impl Direction for Sender {
-    const SURVIVES_FORK: bool = false;
-
     fn overhead(&self, kind: Kind) -> usize {
         match kind {
             Kind::Rtp => self.rtp_overhead(),
@@ -119,8 +106,6 @@ impl Direction for Sender {
 }
 
 impl Direction for Receiver {
-    const SURVIVES_FORK: bool = true;
-
     fn overhead(&self, kind: Kind) -> usize {
         match kind {
             Kind::Rtp => self.rtp_overhead(),
@@ -190,7 +175,7 @@ const LONGEST_DATAGRAM: usize = 1 << 16;
 /// A context that Python objects share, until it is closed.
 pub(crate) struct Context<D> {
     state: Mutex<State<D>>,
-    made_after: u32,
+    made_in: Process,
     rtp_overhead: usize,
     rtcp_overhead: usize,
 }
@@ -221,7 +206,7 @@ impl<D: Direction> Context<D> {
                 open: Some(context),
                 scratch: Vec::new(),
             }),
-            made_after: FORKS.load(Ordering::Relaxed),
+            made_in: Process::current(),
         }
     }
 
@@ -245,7 +230,7 @@ impl<D: Direction> Context<D> {
 
     /// Asked before the lock: in a child it may be held by a thread that was not forked with it.
     fn belongs_here(&self) -> Result<(), Refusal> {
-        if D::SURVIVES_FORK || self.made_after == FORKS.load(Ordering::Relaxed) {
+        if self.made_in.is_current() {
             Ok(())
         } else {
             Err(Refusal::Forked)

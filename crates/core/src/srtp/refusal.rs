@@ -12,7 +12,7 @@ use sealcast_srtp::{what_is_malformed, PacketKind, SrtpError};
 
 use super::context::Kind;
 use super::memory::readable;
-use crate::error::{refusal, CONTEXT_CLOSED, SENDER_FORKED};
+use crate::error::{refusal, CONTEXT_CLOSED, CONTEXT_FORKED};
 
 /// Why a packet went no further.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -21,7 +21,7 @@ pub(crate) enum Refusal {
     Packet(SrtpError),
     /// The context was closed.
     Closed,
-    /// The sender belongs to the process that this one was forked from.
+    /// The context belongs to the process that this one was forked from.
     Forked,
 }
 
@@ -86,7 +86,7 @@ impl From<SrtpError> for Refusal {
 pub(crate) fn outcomes() -> Vec<&'static str> {
     let mut codes = vec![""];
     codes.extend(SrtpError::ALL.map(SrtpError::code));
-    codes.extend([CONTEXT_CLOSED, SENDER_FORKED]);
+    codes.extend([CONTEXT_CLOSED, CONTEXT_FORKED]);
     codes
 }
 
