@@ -36,6 +36,9 @@ Processes: a context works in the process that made it. In a child of `os.fork` 
 `multiprocessing`) it refuses with `ContextForked`: two senders would use the same packet indices,
 and a receiver may have been in the middle of a packet when the process was copied.
 
+Keys are wiped by `close` and with the last reference: no copy of a master or session key stays on
+the heap. What a compiler or BoringSSL leaves on the stack while keys are derived is not promised.
+
 The caller must still: use one sender for a master key's whole life. A second living one with the
 same key and salt is refused; one made after the first is gone would start again at index 0 and
 repeat the keystream (RFC 3711 §9.1).

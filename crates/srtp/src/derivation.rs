@@ -38,10 +38,15 @@ impl Labels {
 }
 
 /// What one kind of packet (SRTP or SRTCP) is protected with for one derivation period.
-#[derive(Zeroize, ZeroizeOnDrop)]
+///
+/// As with the master key, the bytes stay where they were made.
 pub(crate) struct SessionKeys {
-    #[zeroize(skip)]
     profile: Profile,
+    bytes: Box<Bytes>,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Bytes {
     encryption: [u8; MAX_KEY_LEN],
     authentication: [u8; MAX_AUTH_KEY_LEN],
     salt: [u8; MAX_SALT_LEN],
@@ -55,21 +60,20 @@ impl SessionKeys {
         period: u64,
     ) -> Result<Self, KeyError> {
         let profile = master.profile();
-        let mut keys = Self {
-            profile,
-            encryption: [0; MAX_KEY_LEN],
-            authentication: [0; MAX_AUTH_KEY_LEN],
-            salt: [0; MAX_SALT_LEN],
-        };
+        let mut keys = Self::zeros(profile);
+        let bytes = &mut *keys.bytes;
         // The pseudo-random function of RFC 3711 §4.3.3 is the keystream under the master key.
         let mut cipher = CounterCipher::new(master.key())?;
         for (label, out) in [
-            (labels.encryption, &mut keys.encryption[..profile.key_len()]),
+            (
+                labels.encryption,
+                &mut bytes.encryption[..profile.key_len()],
+            ),
             (
                 labels.authentication,
-                &mut keys.authentication[..profile.auth_key_len()],
+                &mut bytes.authentication[..profile.auth_key_len()],
             ),
-            (labels.salt, &mut keys.salt[..profile.salt_len()]),
+            (labels.salt, &mut bytes.salt[..profile.salt_len()]),
         ] {
             cipher
                 .apply(out, &start(master.salt(), label, period))
@@ -83,28 +87,35 @@ impl SessionKeys {
     }
 
     pub(crate) fn encryption(&self) -> &[u8] {
-        &self.encryption[..self.profile.key_len()]
+        &self.bytes.encryption[..self.profile.key_len()]
     }
 
     /// Zeros for a profile that has no such key.
-    pub(crate) const fn authentication(&self) -> &[u8; MAX_AUTH_KEY_LEN] {
-        &self.authentication
+    pub(crate) fn authentication(&self) -> &[u8; MAX_AUTH_KEY_LEN] {
+        &self.bytes.authentication
     }
 
     /// Zeros follow a salt that is shorter than the array.
-    pub(crate) const fn salt(&self) -> &[u8; MAX_SALT_LEN] {
-        &self.salt
+    pub(crate) fn salt(&self) -> &[u8; MAX_SALT_LEN] {
+        &self.bytes.salt
     }
 
     /// Session keys that are not derived but stated, as published vectors do.
     pub(crate) fn stated(keys: &MasterKey) -> Self {
-        let mut encryption = [0; MAX_KEY_LEN];
-        encryption[..keys.key().len()].copy_from_slice(keys.key());
+        let mut stated = Self::zeros(keys.profile());
+        stated.bytes.encryption[..keys.key().len()].copy_from_slice(keys.key());
+        stated.bytes.salt = *keys.salt();
+        stated
+    }
+
+    fn zeros(profile: Profile) -> Self {
         Self {
-            profile: keys.profile(),
-            encryption,
-            authentication: [0; MAX_AUTH_KEY_LEN],
-            salt: *keys.salt(),
+            profile,
+            bytes: Box::new(Bytes {
+                encryption: [0; MAX_KEY_LEN],
+                authentication: [0; MAX_AUTH_KEY_LEN],
+                salt: [0; MAX_SALT_LEN],
+            }),
         }
     }
 }

@@ -112,10 +112,16 @@ impl KeyError {
 }
 
 /// The master key and salt of one direction. Wiped on drop; it can be neither shown nor compared.
-#[derive(Zeroize, ZeroizeOnDrop)]
+///
+/// The bytes lie in one place from the beginning, and a move moves a pointer to it: a key that is
+/// moved itself leaves a copy behind which nothing wipes.
 pub struct MasterKey {
-    #[zeroize(skip)]
     profile: Profile,
+    bytes: Box<Bytes>,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Bytes {
     key: [u8; MAX_KEY_LEN],
     salt: [u8; MAX_SALT_LEN],
 }
@@ -141,11 +147,13 @@ impl MasterKey {
         }
         let mut master = Self {
             profile,
-            key: [0; MAX_KEY_LEN],
-            salt: [0; MAX_SALT_LEN],
+            bytes: Box::new(Bytes {
+                key: [0; MAX_KEY_LEN],
+                salt: [0; MAX_SALT_LEN],
+            }),
         };
-        master.key[..key.len()].copy_from_slice(key);
-        master.salt[..salt.len()].copy_from_slice(salt);
+        master.bytes.key[..key.len()].copy_from_slice(key);
+        master.bytes.salt[..salt.len()].copy_from_slice(salt);
         Ok(master)
     }
 
@@ -183,12 +191,12 @@ impl MasterKey {
     }
 
     pub(crate) fn key(&self) -> &[u8] {
-        &self.key[..self.profile.key_len()]
+        &self.bytes.key[..self.profile.key_len()]
     }
 
     /// Zeros follow a salt that is shorter than the array.
-    pub(crate) const fn salt(&self) -> &[u8; MAX_SALT_LEN] {
-        &self.salt
+    pub(crate) fn salt(&self) -> &[u8; MAX_SALT_LEN] {
+        &self.bytes.salt
     }
 }
 
@@ -201,10 +209,10 @@ mod tests {
         let profile = Profile::AeadAes128Gcm;
         let material: Vec<u8> = (0..MasterKey::exported_len(profile) as u8).collect();
         let (client, server) = MasterKey::split_exported(profile, &material).expect("right length");
-        assert_eq!(client.key[..16], material[..16]);
-        assert_eq!(server.key[..16], material[16..32]);
-        assert_eq!(client.salt[..12], material[32..44]);
-        assert_eq!(server.salt[..12], material[44..56]);
+        assert_eq!(client.key()[..], material[..16]);
+        assert_eq!(server.key()[..], material[16..32]);
+        assert_eq!(client.salt()[..12], material[32..44]);
+        assert_eq!(server.salt()[..12], material[44..56]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const KEPT: usize = 16;
 pub(crate) struct Session {
     pub(crate) transform: Transform,
     /// Only where RFC 6904 was asked for.
-    pub(crate) elements: Option<ElementCipher>,
+    pub(crate) elements: Option<Box<ElementCipher>>,
 }
 
 /// The sessions of one kind of packet under one master key.
@@ -130,7 +130,7 @@ fn derive(
     let keys = SessionKeys::derive(master, labels, period)?;
     let elements = if has_elements {
         let keys = SessionKeys::derive(master, Labels::RTP_HEADER, period)?;
-        Some(ElementCipher::new(&keys)?)
+        Some(Box::new(ElementCipher::new(&keys)?))
     } else {
         None
     };
