@@ -65,6 +65,12 @@ pub enum KeyError {
     /// The context has no key with this identifier.
     #[error("the context has no key with this identifier")]
     MkiUnknown,
+    /// A peer that changes keys without removing the old ones must not fill the memory.
+    #[error("a context holds at most {most} keys; remove those that are no longer used")]
+    TooManyKeys {
+        /// The most.
+        most: usize,
+    },
     /// The sender protects with this key; it must use another one first.
     #[error(
         "the sender protects with this key; let it use another key before this one is removed"
@@ -106,6 +112,7 @@ impl KeyError {
             | Self::MkiLength { .. }
             | Self::MkiTaken
             | Self::MkiUnknown
+            | Self::TooManyKeys { .. }
             | Self::StillInUse => Self::BAD_KEY,
         }
     }

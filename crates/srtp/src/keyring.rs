@@ -1,5 +1,6 @@
 //! The master keys of a context, by their identifiers.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::SrtpError;
@@ -10,6 +11,12 @@ use crate::options::{NullCipher, Options};
 use crate::profile::Profile;
 use crate::registry::{Claim, Fingerprint};
 use crate::session::Sessions;
+
+/// The most keys that a context holds at a time.
+const MOST_KEYS: usize = 64;
+
+/// The most removed keys that it remembers; the one removed first goes first.
+const MOST_REMOVED: usize = 1024;
 
 /// One master key: its sessions and what it has protected.
 pub(crate) struct Key {
@@ -31,8 +38,8 @@ pub(crate) struct KeyRing {
     /// The key used last, by its place in `keys`.
     current: usize,
     /// What removed keys have protected: a key that comes back goes on where it stood.
-    removed: Vec<(Fingerprint, Usage, Usage)>,
-    events: std::collections::VecDeque<KeyEvent>,
+    removed: VecDeque<(Fingerprint, Usage, Usage)>,
+    events: VecDeque<KeyEvent>,
 }
 
 impl KeyRing {
@@ -48,8 +55,8 @@ impl KeyRing {
             mki_len: mki.as_bytes().len(),
             keys: Vec::with_capacity(1),
             current: 0,
-            removed: Vec::new(),
-            events: std::collections::VecDeque::new(),
+            removed: VecDeque::new(),
+            events: VecDeque::new(),
         };
         ring.add(mki, master, options, claim)?;
         Ok(ring)
@@ -85,6 +92,9 @@ impl KeyRing {
         if self.place_of(mki.as_bytes()).is_some() {
             return Err(KeyError::MkiTaken);
         }
+        if self.keys.len() == MOST_KEYS {
+            return Err(KeyError::TooManyKeys { most: MOST_KEYS });
+        }
         let fingerprint = Fingerprint::of(&master);
         let claim = claim(fingerprint)?;
         let master = Arc::new(master);
@@ -111,7 +121,7 @@ impl KeyRing {
             .removed
             .iter()
             .position(|(removed, ..)| *removed == fingerprint)?;
-        let (_, rtp, rtcp) = self.removed.swap_remove(at);
+        let (_, rtp, rtcp) = self.removed.remove(at)?;
         Some((rtp, rtcp))
     }
 
@@ -124,8 +134,11 @@ impl KeyRing {
     pub(crate) fn remove(&mut self, mki: &Mki) -> Result<(), KeyError> {
         let place = self.place_of(mki.as_bytes()).ok_or(KeyError::MkiUnknown)?;
         let key = self.keys.remove(place);
+        if self.removed.len() == MOST_REMOVED {
+            self.removed.pop_front();
+        }
         self.removed
-            .push((key.fingerprint, key.rtp_usage, key.rtcp_usage));
+            .push_back((key.fingerprint, key.rtp_usage, key.rtcp_usage));
         if self.current >= place {
             self.current = self.current.saturating_sub(1);
         }

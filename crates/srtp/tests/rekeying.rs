@@ -179,3 +179,21 @@ fn a_profile_without_encryption_is_refused_unless_it_was_asked_for() {
         assert!(Sender::new(Material::fresh().key(profile), options()).is_ok());
     }
 }
+
+#[test]
+fn a_context_holds_a_bounded_number_of_keys() {
+    let profile = Profile::AeadAes128Gcm;
+    let (mut sender, mut receiver) = pair_with(profile, &mki(&[0]), &Options::default());
+    for number in 1..64 {
+        let added = sender.add_key(mki(&[number]), Material::fresh().key(profile));
+        assert_eq!(added, Ok(()));
+        let added = receiver.add_key(mki(&[number]), Material::fresh().key(profile));
+        assert_eq!(added, Ok(()));
+    }
+    let refused = Err(KeyError::TooManyKeys { most: 64 });
+    let key = || Material::fresh().key(profile);
+    assert_eq!(sender.add_key(mki(&[64]), key()), refused);
+    assert_eq!(receiver.add_key(mki(&[64]), key()), refused);
+    assert_eq!(sender.remove_key(&mki(&[1])), Ok(()));
+    assert_eq!(sender.add_key(mki(&[64]), key()), Ok(()));
+}
