@@ -39,7 +39,7 @@ from sealcast.dtls import (
     KeyMaterialRevealed,
     KeysAgreed,
 )
-from sealcast.errors import BadOption, LocalError, PacketIndexUsed
+from sealcast.errors import BadOption, KeyInUse, LocalError, PacketIndexUsed
 from sealcast.secret import Secret
 
 FOREIGN = "sha-256 " + ":".join(["AB"] * 32)
@@ -135,6 +135,21 @@ def test_keys_leave_their_handle_once_and_audibly(caplog: pytest.LogCaptureFixtu
     for shown in (repr(keys), repr(revealed), repr(pair.told["client"]), caplog.text):
         assert revealed.send_key.reveal().hex() not in shown
         assert repr(revealed.send_key.reveal()) not in shown
+
+
+@pytest.mark.filterwarnings("ignore::sealcast.dtls.KeyMaterialRevealed")
+def test_keys_that_a_living_sender_uses_are_refused_by_type_and_stay() -> None:
+    pair = link().settle()
+    ours, theirs = pair.agreed("client").keys, pair.agreed("server").keys.reveal()
+    profile = sealcast.SrtpProfile(theirs.profile)
+    squatter = sealcast.SrtpSender(profile, theirs.receive_key, theirs.receive_salt)
+    for _ in range(2):
+        with pytest.raises(KeyInUse):
+            ours.contexts()
+        assert not ours.is_taken
+    squatter.close()
+    ours.contexts()
+    assert ours.is_taken
 
 
 @pytest.mark.parametrize("policy", [V1_2, V1_3])

@@ -18,7 +18,7 @@ use crate::error::{
     refusal, BAD_ARGUMENT, DTLS_BAD_ARGUMENT, DTLS_FORKED, DTLS_IN_USE, DTLS_KEYS_TAKEN,
 };
 use crate::media::{json, MediaIdentity};
-use crate::srtp::{self, Pair, SrtpReceiver, SrtpSender, Wanted, Whole};
+use crate::srtp::{self, key_refused, Pair, SrtpReceiver, SrtpSender, Wanted, Whole};
 
 /// Longest time that a caller may set, and furthest that its clock may go from where it began. It
 /// keeps every sum of times within what the clock's type can hold.
@@ -526,7 +526,7 @@ impl SrtpKeys {
     }
 
     /// Takes the keys into this end's sender and receiver; they never are in Python. The options
-    /// are those of their constructors.
+    /// are those of their constructors. If a context is refused, the keys stay.
     #[pyo3(
         signature = (
             *, replay_window = Whole::from(1024), max_ssrcs = None,
@@ -572,7 +572,11 @@ impl SrtpKeys {
             let receiver = SrtpReceiver::from_master_key(master(taken.receiving())?, options)?;
             Ok((sender, receiver))
         };
-        made().map_err(|error| refusal(error.code(), error))
+        made().map_err(|error| {
+            // Nobody can have asked in between: the GIL was held.
+            *self.material.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken.material);
+            key_refused(py, &error)
+        })
     }
 
     /// Takes the keys as bytes: our key and salt, the peer's key and salt.
