@@ -106,7 +106,12 @@ def _in_arenas(
 
 
 def _sealcast_sender(case: Case) -> SrtpSender:
-    return SrtpSender(SrtpProfile(case.profile.name), case.profile.key, case.profile.salt)
+    return SrtpSender(
+        SrtpProfile(case.profile.name),
+        case.profile.key,
+        case.profile.salt,
+        key_reuse_for_tests=True,
+    )
 
 
 def sealcast(case: Case, form: Form) -> tuple[Run, bytes]:

@@ -300,6 +300,7 @@ class SrtpSender:
         cryptex: bool = False,
         unencrypted_srtcp: bool = False,
         null_cipher: bool = False,
+        key_reuse_for_tests: bool = False,
     ) -> Self:
         """Both ends must give the same keys, `mki`, `key_derivation_rate` and
         `encrypted_extensions`.
@@ -309,7 +310,7 @@ class SrtpSender:
         multiple of 64 from 64 to 32,768 (RFC 3711 §3.3.2).
         `max_ssrcs`: how many sources it remembers at most, 1 to 65,536; if not given, 64, or as
         many as `ssrcs` declares if those are more. It forgets none.
-        `ssrcs`: the only SSRCs that it serves. Two living senders may share a master key only if
+        `ssrcs`: the only SSRCs that it serves. Two senders may share a master key only if
         both declare theirs and have none in common.
         `key_derivation_rate`: 0 or a power of two up to 2^24, in packets (RFC 3711 §4.3.1).
         `rtp_lifetime`, `rtcp_lifetime`: after how many packets `events()` warns and after how many
@@ -318,8 +319,11 @@ class SrtpSender:
         `cryptex`: encrypt the whole header extension and the CSRCs (RFC 9335).
         `unencrypted_srtcp`: send SRTCP with E = 0 (SDES `UNENCRYPTED_SRTCP`).
         `null_cipher`: take a profile that does not encrypt; for tests and tools.
+        `key_reuse_for_tests`: take a key that a sender which is gone protected with, though both
+        make the same keystream; for published vectors and measurements.
 
-        Raises `UnknownProfile`, `BadKey`, `BadOption`, `NullCipherRefused` or `KeyInUse`.
+        Raises `UnknownProfile`, `BadKey`, `BadOption`, `NullCipherRefused`, `KeyInUse` or
+        `KeyUsedBefore`.
         """
     @property
     def profile(self) -> SrtpProfile:

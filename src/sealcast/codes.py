@@ -846,6 +846,11 @@ _KEYS: Final = (
         "Use that sender, or declare disjoint sets of SSRCs for both.",
     ),
     (
+        "SRTP.KEY_USED_BEFORE",
+        "A sender that is gone protected packets with this key and salt: keystream would repeat.",
+        "Agree on a new key, or keep one sender for the key's whole life.",
+    ),
+    (
         "SRTP.NULL_CIPHER",
         "The profile of a key does not encrypt.",
         "Choose one that does; only tests and tools may ask for this one.",

@@ -184,6 +184,12 @@ class KeyInUse(SrtpError, LocalError):
     code = "SRTP.KEY_IN_USE"
 
 
+class KeyUsedBefore(SrtpError, LocalError):
+    """A sender of this process, now gone, protected with this key and salt (RFC 3711 §9.1)."""
+
+    code = "SRTP.KEY_USED_BEFORE"
+
+
 class NullCipherRefused(SrtpError, LocalError):
     """The profile does not encrypt, and nobody asked for that by name."""
 
@@ -229,6 +235,7 @@ SRTP_ERRORS: Final[Mapping[str, type[SrtpError]]] = {
         ContextForked,
         BadKey,
         KeyInUse,
+        KeyUsedBefore,
         NullCipherRefused,
         BadOption,
         SourceStarted,

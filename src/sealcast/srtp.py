@@ -39,9 +39,10 @@ and a receiver may have been in the middle of a packet when the process was copi
 Keys are wiped by `close` and with the last reference: no copy of a master or session key stays on
 the heap. What a compiler or BoringSSL leaves on the stack while keys are derived is not promised.
 
-The caller must still: use one sender for a master key's whole life. A second living one with the
-same key and salt is refused; one made after the first is gone would start again at index 0 and
-repeat the keystream (RFC 3711 §9.1).
+The caller must still: use one sender for a master key's whole life. A second one with the same key
+and salt would start again at index 0 and repeat the keystream (RFC 3711 §9.1), so it is refused:
+`KeyInUse` while the first one lives, `KeyUsedBefore` after it protected a packet and is gone. Of
+the latter a process knows the newest 65,536; other processes and earlier runs it does not know.
 """
 
 from __future__ import annotations

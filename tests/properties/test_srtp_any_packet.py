@@ -49,7 +49,9 @@ def test_all_forms_make_the_same_bytes(packet: bytes, source: int, target: int) 
     key, salt = bytes(range(16)), bytes(range(12))
     made: list[bytes] = []
     for form in range(4):
-        with SrtpSender(SrtpProfile.AEAD_AES_128_GCM, key, salt) as sender:
+        with SrtpSender(
+            SrtpProfile.AEAD_AES_128_GCM, key, salt, key_reuse_for_tests=True
+        ) as sender:
             room = memoryview(bytearray(len(packet) + 200))
             room[source : source + len(packet)] = packet
             if form == 0:
@@ -140,9 +142,9 @@ def test_the_packets_of_a_batch_do_not_touch_each_other(
 ) -> None:
     key, salt = bytes(range(16)), bytes(range(1, 13))
     profile = SrtpProfile.AEAD_AES_128_GCM
-    with SrtpSender(profile, key, salt) as sender:
+    with SrtpSender(profile, key, salt, key_reuse_for_tests=True) as sender:
         batch = sender.protect_many(plain)
-    with SrtpSender(profile, key, salt) as sender:
+    with SrtpSender(profile, key, salt, key_reuse_for_tests=True) as sender:
         alone = [result for packet in plain for result in sender.protect_many([packet])]
     assert [one if isinstance(one, bytes) else type(one) for one in alone] == [
         one if isinstance(one, bytes) else type(one) for one in batch

@@ -131,10 +131,10 @@ def test_a_list_becomes_what_its_packets_become_one_by_one(
         for packet in [with_source if number % 3 else rtp(number, bytes(7 * number))]
     ]
     reports = [rtcp(number) for number in range(count)]
-    with SrtpSender(profile, *keys, cryptex=True, **options) as sender:
+    with SrtpSender(profile, *keys, cryptex=True, key_reuse_for_tests=True, **options) as sender:
         one_by_one = [sender.protect(packet) for packet in media]
         one_by_one_rtcp = [sender.protect_rtcp(packet) for packet in reports]
-    sender = SrtpSender(profile, *keys, cryptex=True, **options)
+    sender = SrtpSender(profile, *keys, cryptex=True, key_reuse_for_tests=True, **options)
     receiver, other = (
         SrtpReceiver(profile, *keys, cryptex="accepted", **options) for _ in range(2)
     )

@@ -14,6 +14,7 @@ from sealcast.errors import (
     HeaderNotProtected,
     KeyExpired,
     KeyInUse,
+    KeyUsedBefore,
     LocalError,
     NullCipherRefused,
     SourceNotDeclared,
@@ -29,10 +30,10 @@ GCM = SrtpProfile.AEAD_AES_128_GCM
 
 def test_a_key_may_be_bytes_a_buffer_or_a_secret() -> None:
     key, salt = fresh(GCM)
-    with SrtpSender(GCM, key, salt) as sender:
+    with SrtpSender(GCM, key, salt, key_reuse_for_tests=True) as sender:
         expected = sender.protect(rtp(1))
     for kind in (bytearray, memoryview, Secret):
-        with SrtpSender(GCM, kind(key), kind(salt)) as sender:
+        with SrtpSender(GCM, kind(key), kind(salt), key_reuse_for_tests=True) as sender:
             assert sender.protect(rtp(1)) == expected
 
 
@@ -90,6 +91,18 @@ def test_a_second_living_sender_with_the_same_key_and_salt_is_refused() -> None:
     second = SrtpSender(GCM, key, salt)
     del second
     SrtpSender(GCM, key, salt)
+
+
+def test_a_key_that_protected_a_packet_is_refused_after_its_sender_is_gone() -> None:
+    key, salt = fresh(GCM)
+    with SrtpSender(GCM, key, salt, ssrcs={SSRC}) as first:
+        first.protect(rtp(1))
+    with pytest.raises(KeyUsedBefore, match="declare disjoint sets"):
+        SrtpSender(GCM, key, salt)
+    with pytest.raises(KeyUsedBefore):
+        ends(mki=b"1")[0].add_key(b"2", key, salt)
+    SrtpSender(GCM, key, salt, ssrcs={SSRC + 1}).close()
+    SrtpSender(GCM, key, salt, key_reuse_for_tests=True).close()
 
 
 def test_two_senders_share_a_key_if_both_declare_sources_and_share_none() -> None:

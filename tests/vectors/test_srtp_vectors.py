@@ -95,7 +95,7 @@ def rtcp_index(case: Stream, protected: bytes) -> int:
 def protects(case: Stream) -> None:
     next_index = 0
     keys = (case.profile, case.master_key, case.master_salt)
-    with SrtpSender(*keys, cryptex=case.cryptex, **told(case)) as sender:
+    with SrtpSender(*keys, cryptex=case.cryptex, key_reuse_for_tests=True, **told(case)) as sender:
         start(sender, case)
         for packet in case.packets:
             if not packet.rtcp:

@@ -562,6 +562,7 @@ impl SrtpKeys {
             cryptex: srtp::cryptex(py, cryptex)?,
             unencrypted_srtcp,
             null_cipher: false,
+            key_reuse: false,
         };
         // Before the keys leave: they stay where they are if an option cannot be.
         let options = wanted.options(py)?;

@@ -255,12 +255,13 @@ methods!(
                 replay_window = Whole::from(1024), max_ssrcs = None, ssrcs = None,
                 key_derivation_rate = Whole::from(0), rtp_lifetime = None, rtcp_lifetime = None,
                 encrypted_extensions = None, cryptex = false, unencrypted_srtcp = false,
-                null_cipher = false
+                null_cipher = false, key_reuse_for_tests = false
             ),
             text_signature = "(profile, master_key, master_salt, *, mki=None, \
                 replay_window=1024, max_ssrcs=None, ssrcs=None, key_derivation_rate=0, \
                 rtp_lifetime=None, rtcp_lifetime=None, encrypted_extensions=None, \
-                cryptex=False, unencrypted_srtcp=False, null_cipher=False)"
+                cryptex=False, unencrypted_srtcp=False, null_cipher=False, \
+                key_reuse_for_tests=False)"
         )]
         #[expect(
             clippy::too_many_arguments,
@@ -281,6 +282,7 @@ methods!(
             cryptex: bool,
             unencrypted_srtcp: bool,
             null_cipher: bool,
+            key_reuse_for_tests: bool,
         ) -> PyResult<Self> {
             let py = profile.py();
             let wanted = Wanted {
@@ -295,6 +297,7 @@ methods!(
                 cryptex: cryptex.then_some(Cryptex::Required),
                 unencrypted_srtcp,
                 null_cipher,
+                key_reuse: key_reuse_for_tests,
             };
             let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
             let sender =
@@ -383,6 +386,8 @@ methods!(
                 cryptex: self::cryptex(py, cryptex)?,
                 unencrypted_srtcp,
                 null_cipher,
+                // A receiver makes no keystream that another one has not to make too.
+                key_reuse: false,
             };
             let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
             let receiver =

@@ -10,7 +10,7 @@ use std::error::Error;
 use boring::aead::{AeadCtx, Algorithm};
 use boring::sha::Sha1;
 use boring::symm::{Cipher, Crypter, Mode};
-use sealcast_srtp::{MasterKey, Options, Profile, Receiver, Sender};
+use sealcast_srtp::{KeyReuse, MasterKey, Options, Profile, Receiver, Sender};
 
 const PROFILES: [Profile; 3] = [
     Profile::AeadAes128Gcm,
@@ -68,7 +68,13 @@ fn packets() -> Vec<Packet> {
 }
 
 fn ours(profile: Profile, length: usize) -> Result<(), Box<dyn Error>> {
-    let mut sender = Sender::new(key(profile)?, Options::default())?;
+    let mut sender = Sender::new(
+        key(profile)?,
+        Options {
+            key_reuse: KeyReuse::ForTestsAndTools,
+            ..Options::default()
+        },
+    )?;
     let mut receiver = Receiver::new(key(profile)?, Options::default())?;
     let mut packets = packets();
     section("protect", profile, length, &mut packets, |packet| {

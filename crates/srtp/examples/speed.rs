@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use sealcast_srtp::{MasterKey, Options, Profile, Receiver, Sender, Span};
+use sealcast_srtp::{KeyReuse, MasterKey, Options, Profile, Receiver, Sender, Span};
 
 const PACKETS: usize = 256;
 const ROUNDS: usize = 200;
@@ -39,7 +39,14 @@ fn measure(profile: Profile, payload: usize) -> (f64, f64) {
         )
         .expect("the lengths are the profile's")
     };
-    let mut sender = Sender::new(key(), Options::default()).expect("the only sender");
+    let mut sender = Sender::new(
+        key(),
+        Options {
+            key_reuse: KeyReuse::ForTestsAndTools,
+            ..Options::default()
+        },
+    )
+    .expect("the only sender");
     let mut receiver = Receiver::new(key(), Options::default()).expect("a valid key");
     let len = 12 + payload;
     let room = len + sender.rtp_overhead();

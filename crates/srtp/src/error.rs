@@ -90,8 +90,8 @@ impl SrtpError {
 }
 
 /// Every code that this crate can emit.
-pub const CODES: [&str; SrtpError::ALL.len() + 6] = {
-    let mut codes = [OptionError::CODE; SrtpError::ALL.len() + 6];
+pub const CODES: [&str; SrtpError::ALL.len() + 7] = {
+    let mut codes = [OptionError::CODE; SrtpError::ALL.len() + 7];
     let mut at = 0;
     while at < SrtpError::ALL.len() {
         codes[at] = SrtpError::ALL[at].code();
@@ -100,7 +100,8 @@ pub const CODES: [&str; SrtpError::ALL.len() + 6] = {
     codes[at] = RocError::CODE;
     codes[at + 1] = KeyError::BAD_KEY;
     codes[at + 2] = KeyError::KEY_IN_USE;
-    codes[at + 3] = KeyError::NULL_CIPHER;
-    codes[at + 4] = crate::lifetime::KeyEvent::NEARLY_SPENT;
+    codes[at + 3] = KeyError::KEY_USED_BEFORE;
+    codes[at + 4] = KeyError::NULL_CIPHER;
+    codes[at + 5] = crate::lifetime::KeyEvent::NEARLY_SPENT;
     codes
 };

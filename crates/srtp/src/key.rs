@@ -82,6 +82,12 @@ pub enum KeyError {
         "a living sender has the same master key and salt; use that one, or declare disjoint sets of SSRCs for both"
     )]
     InUseElsewhere,
+    /// A sender of this process has protected packets with the same master key and salt, and this
+    /// one would start again at index 0 (RFC 3711 §9.1).
+    #[error(
+        "a sender that is gone has protected packets with the same master key and salt; agree on a new key, or declare disjoint sets of SSRCs"
+    )]
+    UsedBefore,
     /// The profile does not encrypt, and the options do not ask for that.
     #[error("{profile} does not encrypt; only tests and tools may ask for it", profile = .profile.name())]
     NullCipher {
@@ -96,6 +102,7 @@ pub enum KeyError {
 impl KeyError {
     pub(crate) const BAD_KEY: &'static str = "SRTP.BAD_KEY";
     pub(crate) const KEY_IN_USE: &'static str = "SRTP.KEY_IN_USE";
+    pub(crate) const KEY_USED_BEFORE: &'static str = "SRTP.KEY_USED_BEFORE";
     pub(crate) const NULL_CIPHER: &'static str = "SRTP.NULL_CIPHER";
 
     /// The code that events and documents use.
@@ -103,6 +110,7 @@ impl KeyError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::InUseElsewhere => Self::KEY_IN_USE,
+            Self::UsedBefore => Self::KEY_USED_BEFORE,
             Self::NullCipher { .. } => Self::NULL_CIPHER,
             Self::Engine => crate::SrtpError::Engine.code(),
             Self::KeyLength { .. }

@@ -9,7 +9,7 @@ use crate::lifetime::{KeyEvent, PacketKind, Reached, Usage};
 use crate::mki::Mki;
 use crate::options::{NullCipher, Options};
 use crate::profile::Profile;
-use crate::registry::{Claim, Fingerprint};
+use crate::registry::{Claim, Fingerprint, Past};
 use crate::session::Sessions;
 
 /// The most keys that a context holds at a time.
@@ -27,7 +27,23 @@ pub(crate) struct Key {
     pub(crate) rtcp_usage: Usage,
     fingerprint: Fingerprint,
     /// A sender's right to the key; a receiver needs none.
-    _claim: Option<Claim>,
+    claim: Option<Claim>,
+}
+
+impl Key {
+    fn has_protected(&self) -> bool {
+        self.rtp_usage.has_begun() || self.rtcp_usage.has_begun()
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        if self.has_protected() {
+            if let Some(claim) = &mut self.claim {
+                claim.spend();
+            }
+        }
+    }
 }
 
 /// All keys of a context: one profile, identifiers of one length.
@@ -48,7 +64,7 @@ impl KeyRing {
         mki: Mki,
         master: MasterKey,
         options: &Options,
-        claim: impl FnOnce(Fingerprint) -> Result<Option<Claim>, KeyError>,
+        claim: impl FnOnce(Fingerprint, Past) -> Result<Option<Claim>, KeyError>,
     ) -> Result<Self, KeyError> {
         let mut ring = Self {
             profile: master.profile(),
@@ -75,7 +91,7 @@ impl KeyRing {
         mki: Mki,
         master: MasterKey,
         options: &Options,
-        claim: impl FnOnce(Fingerprint) -> Result<Option<Claim>, KeyError>,
+        claim: impl FnOnce(Fingerprint, Past) -> Result<Option<Claim>, KeyError>,
     ) -> Result<(), KeyError> {
         let profile = master.profile();
         if profile != self.profile {
@@ -96,7 +112,8 @@ impl KeyRing {
             return Err(KeyError::TooManyKeys { most: MOST_KEYS });
         }
         let fingerprint = Fingerprint::of(&master);
-        let claim = claim(fingerprint)?;
+        let is_own = self.removed.iter().any(|(one, ..)| *one == fingerprint);
+        let claim = claim(fingerprint, if is_own { Past::Known } else { Past::Counts })?;
         let master = Arc::new(master);
         let rtp = Sessions::new(&master, PacketKind::Rtp, options)?;
         let rtcp = Sessions::new(&master, PacketKind::Rtcp, options)?;
@@ -111,7 +128,7 @@ impl KeyRing {
             rtp_usage,
             rtcp_usage,
             fingerprint,
-            _claim: claim,
+            claim,
         });
         Ok(())
     }
@@ -134,11 +151,14 @@ impl KeyRing {
     pub(crate) fn remove(&mut self, mki: &Mki) -> Result<(), KeyError> {
         let place = self.place_of(mki.as_bytes()).ok_or(KeyError::MkiUnknown)?;
         let key = self.keys.remove(place);
-        if self.removed.len() == MOST_REMOVED {
-            self.removed.pop_front();
+        // One that did nothing may serve another sender now, and is then no longer this one's.
+        if key.has_protected() {
+            if self.removed.len() == MOST_REMOVED {
+                self.removed.pop_front();
+            }
+            self.removed
+                .push_back((key.fingerprint, key.rtp_usage, key.rtcp_usage));
         }
-        self.removed
-            .push_back((key.fingerprint, key.rtp_usage, key.rtcp_usage));
         if self.current >= place {
             self.current = self.current.saturating_sub(1);
         }

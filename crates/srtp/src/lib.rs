@@ -13,7 +13,8 @@
 //! the key: where RFC 3711 §3.4 lets an SRTCP index start over under a new key, the SSRC ends here.
 //!
 //! What the caller must still do: keep a [`Sender`] for the whole life of its master key (a second
-//! one beside it is refused, but one after it would start again at index 0 and repeat keystream),
+//! one would start again at index 0 and repeat keystream; it is refused beside it and after it, as
+//! far as this process remembers), call [`forked`] in the child of a fork,
 //! start sequence numbers below 2^15 so that loss of the first packets cannot hide a rollover
 //! (RFC 3711 §3.3.1), drain the key events, and never look at a buffer after an error: its
 //! contents are unspecified.
@@ -61,8 +62,8 @@ pub use lifetime::{KeyEvent, Lifetime, Limit, PacketKind};
 pub use malformed::what_is_malformed;
 pub use mki::Mki;
 pub use options::{
-    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, NullCipher, OptionError, Options,
-    ReplayWindow, SrtcpEncryption,
+    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, KeyReuse, NullCipher, OptionError,
+    Options, ReplayWindow, SrtcpEncryption,
 };
 pub use process::{forked, Process};
 pub use profile::Profile;

@@ -139,6 +139,11 @@ impl Usage {
         Self { used: 0, limit }
     }
 
+    /// Whether the key has taken a packet.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.used > 0
+    }
+
     /// Whether the key may take one more packet.
     #[inline]
     pub(crate) const fn is_spent(&self) -> bool {

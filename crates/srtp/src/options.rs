@@ -98,6 +98,8 @@ pub struct Options {
     pub lifetime: Lifetime,
     /// Whether a profile that encrypts nothing is taken.
     pub null_cipher: NullCipher,
+    /// Whether a sender takes a key that a sender before it has protected packets with.
+    pub key_reuse: KeyReuse,
 }
 
 impl Options {
@@ -131,8 +133,19 @@ impl Default for Options {
             header_protection: HeaderProtection::Clear,
             lifetime: Lifetime::default(),
             null_cipher: NullCipher::Refused,
+            key_reuse: KeyReuse::Refused,
         }
     }
+}
+
+/// Whether a sender may take a key that another one of this process has protected with. It starts
+/// at index 0 again, so its packets lay those of the other one open.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum KeyReuse {
+    /// The key is refused.
+    Refused,
+    /// It is taken: published vectors and measurements use one key many times.
+    ForTestsAndTools,
 }
 
 /// How many packets back from the newest one may still arrive (RFC 3711 §3.3.2).

@@ -55,7 +55,7 @@ impl Receiver {
     pub fn with_mki(mki: Mki, key: MasterKey, options: Options) -> Result<Self, KeyError> {
         let declared = options.ssrcs.clone().map(Arc::new);
         Ok(Self {
-            keys: KeyRing::new(mki, key, &options, |_| Ok(None))?,
+            keys: KeyRing::new(mki, key, &options, |_, _| Ok(None))?,
             streams: SsrcTable::new(options.max_ssrcs, declared),
             options,
             totals: Totals::default(),
@@ -229,7 +229,7 @@ impl Receiver {
 
     /// Adds a master key. Packets that name it open from now on, beside those of other keys.
     pub fn add_key(&mut self, mki: Mki, key: MasterKey) -> Result<(), KeyError> {
-        self.keys.add(mki, key, &self.options, |_| Ok(None))
+        self.keys.add(mki, key, &self.options, |_, _| Ok(None))
     }
 
     /// Forgets a key. Which indices were received is not forgotten with it.

@@ -12,9 +12,9 @@ use crate::key::{KeyError, MasterKey};
 use crate::keyring::KeyRing;
 use crate::lifetime::{KeyEvent, PacketKind};
 use crate::mki::Mki;
-use crate::options::{HeaderProtection, Options, SrtcpEncryption};
+use crate::options::{HeaderProtection, KeyReuse, Options, SrtcpEncryption};
 use crate::profile::Profile;
-use crate::registry::{Claim, Fingerprint};
+use crate::registry::{Claim, Fingerprint, Past};
 use crate::replay::Seen;
 use crate::ssrc_table::SsrcTable;
 use crate::statistics::{StreamStatistics, Totals};
@@ -28,7 +28,8 @@ use crate::stream::{Counts, RocError, RtpTrack};
 /// (RFC 4588) with its own SSRC.
 ///
 /// While a sender lives, no other one in this process can be made with one of its master keys and
-/// salts, unless both declare their SSRCs ([`Options::ssrcs`]) and share none.
+/// salts, unless both declare their SSRCs ([`Options::ssrcs`]) and share none. Once it has protected
+/// a packet the same holds after its end, for the newest 65,536 such keys of the process.
 pub struct Sender {
     options: Options,
     declared: Option<Arc<BTreeSet<u32>>>,
@@ -63,7 +64,7 @@ impl Sender {
     /// A context whose packets name their master key (RFC 3711 §8.1).
     pub fn with_mki(mki: Mki, key: MasterKey, options: Options) -> Result<Self, KeyError> {
         let declared = options.ssrcs.clone().map(Arc::new);
-        let claim = claim_for(declared.clone());
+        let claim = claim_for(declared.clone(), options.key_reuse);
         Ok(Self {
             keys: KeyRing::new(mki, key, &options, claim)?,
             streams: SsrcTable::new(options.max_ssrcs, declared.clone()),
@@ -238,7 +239,7 @@ impl Sender {
 
     /// Adds a master key; packets go on being protected with the one in use.
     pub fn add_key(&mut self, mki: Mki, key: MasterKey) -> Result<(), KeyError> {
-        let claim = claim_for(self.declared.clone());
+        let claim = claim_for(self.declared.clone(), self.options.key_reuse);
         self.keys.add(mki, key, &self.options, claim)
     }
 
@@ -296,6 +297,13 @@ impl Sender {
 
 fn claim_for(
     declared: Option<Arc<BTreeSet<u32>>>,
-) -> impl FnOnce(Fingerprint) -> Result<Option<Claim>, KeyError> {
-    move |fingerprint| Claim::new(fingerprint, declared.as_ref()).map(Some)
+    reuse: KeyReuse,
+) -> impl FnOnce(Fingerprint, Past) -> Result<Option<Claim>, KeyError> {
+    move |fingerprint, past| {
+        let past = match reuse {
+            KeyReuse::Refused => past,
+            KeyReuse::ForTestsAndTools => Past::Known,
+        };
+        Claim::new(fingerprint, declared.as_ref(), past).map(Some)
+    }
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use sealcast_srtp::known_answer::{self, AeadSession, Purpose};
 use sealcast_srtp::{
-    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, MasterKey, Mki, NullCipher,
-    Options, Profile, Receiver, Sender, SrtcpEncryption,
+    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, KeyReuse, MasterKey, Mki,
+    NullCipher, Options, Profile, Receiver, Sender, SrtcpEncryption,
 };
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
@@ -220,6 +220,7 @@ impl Case {
                 HeaderProtection::Elements(ids.expect("from 1 to 255"))
             },
             null_cipher: NullCipher::ForTestsAndTools,
+            key_reuse: KeyReuse::ForTestsAndTools,
             ..Options::default()
         }
     }

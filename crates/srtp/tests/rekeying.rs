@@ -197,3 +197,17 @@ fn a_context_holds_a_bounded_number_of_keys() {
     assert_eq!(sender.remove_key(&mki(&[1])), Ok(()));
     assert_eq!(sender.add_key(mki(&[64]), key()), Ok(()));
 }
+
+#[test]
+fn a_key_that_a_sender_protected_with_is_refused_after_the_senders_end() {
+    let material = Material::fresh();
+    let profile = Profile::AeadAes128Gcm;
+    let mut first = Sender::new(material.key(profile), Options::default()).expect("nobody has it");
+    assert!(protect_rtcp(&mut first, &rtcp(1, b"report")).is_ok());
+    drop(first);
+    let second = Sender::new(material.key(profile), Options::default());
+    assert_eq!(second.err(), Some(KeyError::UsedBefore));
+    let (mut other, _) = pair_with(profile, &mki(b"a"), &Options::default());
+    let added = other.add_key(mki(b"b"), material.key(profile));
+    assert_eq!(added, Err(KeyError::UsedBefore));
+}

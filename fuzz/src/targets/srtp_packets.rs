@@ -3,8 +3,8 @@
 //! to the same bytes.
 
 use sealcast_srtp::{
-    Cryptex, ExtensionIds, HeaderProtection, MasterKey, NullCipher, Options, Profile, Receiver,
-    Sender, SrtcpEncryption,
+    Cryptex, ExtensionIds, HeaderProtection, KeyReuse, MasterKey, NullCipher, Options, Profile,
+    Receiver, Sender, SrtcpEncryption,
 };
 
 use crate::{vectors, Input, Target};
@@ -39,6 +39,7 @@ fn run(bytes: &[u8]) {
             _ => SrtcpEncryption::Off,
         },
         null_cipher: NullCipher::ForTestsAndTools,
+        key_reuse: KeyReuse::ForTestsAndTools,
         ..Options::default()
     };
     let is_rtcp = choice & 0x08 != 0;

@@ -5,7 +5,8 @@
 use std::collections::{HashMap, HashSet};
 
 use sealcast_srtp::{
-    KeyDerivationRate, MasterKey, Mki, Options, Profile, Receiver, ReplayWindow, Sender, SrtpError,
+    KeyDerivationRate, KeyReuse, MasterKey, Mki, Options, Profile, Receiver, ReplayWindow, Sender,
+    SrtpError,
 };
 
 use crate::{Input, Target};
@@ -36,6 +37,7 @@ fn run(bytes: &[u8]) {
     let options = Options {
         replay_window: ReplayWindow::new(WINDOW as usize).expect("a multiple of 64"),
         key_derivation_rate: KeyDerivationRate::new(rate).expect("0 or a power of two"),
+        key_reuse: KeyReuse::ForTestsAndTools,
         ..Options::default()
     };
     let mut sender = Sender::with_mki(mki(0), key(profile, 0), options.clone())

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use sealcast_srtp::{
-    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, Lifetime, NullCipher, OptionError,
-    Options, ReplayWindow, SrtcpEncryption, MAX_SSRCS,
+    Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, KeyReuse, Lifetime, NullCipher,
+    OptionError, Options, ReplayWindow, SrtcpEncryption, MAX_SSRCS,
 };
 
 use super::refusal::refused;
@@ -24,6 +24,7 @@ pub(crate) struct Wanted<'a, 'py> {
     pub(crate) cryptex: Option<Cryptex>,
     pub(crate) unencrypted_srtcp: bool,
     pub(crate) null_cipher: bool,
+    pub(crate) key_reuse: bool,
 }
 
 impl Wanted<'_, '_> {
@@ -59,6 +60,11 @@ impl Wanted<'_, '_> {
                 NullCipher::ForTestsAndTools
             } else {
                 NullCipher::Refused
+            },
+            key_reuse: if self.key_reuse {
+                KeyReuse::ForTestsAndTools
+            } else {
+                KeyReuse::Refused
             },
             ..Options::default()
         };
