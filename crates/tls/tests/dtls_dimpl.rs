@@ -13,6 +13,7 @@
 
 mod lossy_link;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -232,7 +233,9 @@ const OURS: [(&str, (Version, Version)); 3] = [
 
 #[test]
 fn the_matrix_of_roles_and_versions() {
-    println!("ours   role    dimpl   outcome");
+    // Past the capture of `cargo test`: the table is to be seen, not only to hold.
+    let mut table = std::io::stderr().lock();
+    writeln!(table, "ours   as      dimpl   outcome").expect("standard error is open");
     for (name, versions) in OURS {
         for role in [Role::Client, Role::Server] {
             for kind in [Theirs::Only12, Theirs::Only13, Theirs::Auto] {
@@ -243,10 +246,10 @@ fn the_matrix_of_roles_and_versions() {
                     ("1.2", _) | (_, Theirs::Only12) => Some("1.2"),
                     _ => Some("1.3"),
                 };
-                println!(
-                    "{name}    {role:?}  {kind:?}  {}",
-                    meeting.version().unwrap_or("refused")
-                );
+                let outcome = meeting.version().unwrap_or("refused");
+                let (ours, theirs) = (format!("{role:?}"), format!("{kind:?}"));
+                writeln!(table, "{name:<6} {ours:<7} {theirs:<7} {outcome}")
+                    .expect("standard error is open");
                 assert_eq!(
                     meeting.version(),
                     common,
