@@ -1,5 +1,6 @@
 """Threads take turns on a context, and batches let others run."""
 
+import os
 import threading
 from array import array
 from collections.abc import Callable, Iterator
@@ -190,7 +191,7 @@ def test_a_buffer_object_that_calls_back_into_the_context_does_not_lock_it() -> 
 
 
 def test_receivers_are_as_safe_as_senders_to_share() -> None:
-    key, salt = bytes(range(16)), bytes(range(12))
+    key, salt = os.urandom(16), os.urandom(12)
     sender = SrtpSender(SrtpProfile.AEAD_AES_128_GCM, key, salt)
     receivers = [SrtpReceiver(SrtpProfile.AEAD_AES_128_GCM, key, salt) for _ in range(2)]
     packets = [sender.protect(rtp(number)) for number in range(EACH)]

@@ -26,6 +26,15 @@ _BEGIN: Final = b"-----BEGIN "
 _EXTENSION_REQUEST: Final = ObjectIdentifier("1.2.840.113549.1.9.14")
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
+# What the parser raises at bytes that it cannot read; not all of them are a ValueError.
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 
 def key_of_request(pem: bytes, *, name: str, uri: str, side: Side, hosts: set[str]) -> PublicKey:
     """The key that a certificate for `name` may be made for.
@@ -44,7 +53,7 @@ def key_of_request(pem: bytes, *, name: str, uri: str, side: Side, hosts: set[st
         _check_subject(request.subject, name)
         _check_attributes(request)
         extensions = request.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+    except _UNREADABLE:
         raise RemoteError("IDENTITY.REQUEST_MALFORMED", "A field of it cannot be read.") from None
     for extension in extensions:
         _check_extension(extension, uri, side, hosts)
@@ -59,7 +68,7 @@ def _load(pem: bytes) -> x509.CertificateSigningRequest:
         raise RemoteError("IDENTITY.REQUEST_MALFORMED", "It must be one PEM block and no more.")
     try:
         return x509.load_pem_x509_csr(pem)
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         raise RemoteError("IDENTITY.REQUEST_MALFORMED", "It is no PKCS#10 request.") from None
 
 
