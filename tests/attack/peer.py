@@ -137,6 +137,7 @@ class Peer:
         self.offer = Offer(way, self.certificate.fingerprint)
         self.session: Session | None = None
         self.answers_checks = True
+        self.keeps_consent = True
         self.hears_dtls = True
         self.frames: list[Frame] = []
         self.heard_dtls: list[bytes] = []
@@ -239,7 +240,8 @@ class Peer:
         """Takes what comes within `seconds`, and keeps the path's consent."""
         deadline = time.monotonic() + seconds
         while True:
-            if self._was_answered and time.monotonic() - self._last_check > CONSENT_S:
+            is_due = time.monotonic() - self._last_check > CONSENT_S
+            if self.keeps_consent and self._was_answered and is_due:
                 self.send_check()
             self._socket.settimeout(max(0.0001, deadline - time.monotonic()))
             try:
