@@ -12,20 +12,17 @@ The caller must still: hand the result to `sealcast.node.supervisor`.
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import os
-import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from sealcast.errors import LocalError
-from sealcast.node.toml_lines import line_of
+from sealcast.node.config_judge import Complaint, judge, judge_meaning
 
 Preset = Literal["strict", "standard", "compatible"]
 """A policy preset by name (`sealcast.policy`)."""
@@ -233,10 +230,26 @@ class Cors(_Table, frozen=True):
     )
 
 
+class Identity(_Table, frozen=True):
+    """The authority that names this node and whoever comes to it."""
+
+    authority: Annotated[
+        str,
+        Meta(
+            description="folder of an authority (sealcast identity init); it issues the doors' "
+            "certificates and enrols and renews others here; empty: the throw-away authority"
+        ),
+    ] = ""
+    passphrase_file: Annotated[
+        str, Meta(description="file of mode 0600 with the passphrase of the authority's keys")
+    ] = ""
+
+
 class Config(_Table, frozen=True):
     """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one."""
 
     node: Node = field(default_factory=Node)
+    identity: Identity = field(default_factory=Identity)
     doors: Doors = field(default_factory=Doors)
     media: Media = field(default_factory=Media)
     policy: Policy = field(default_factory=Policy)
@@ -264,19 +277,6 @@ class ConfigurationRefused(LocalError):  # noqa: N818 - named for what happened
         return f"{self.code}: {self.detail}"
 
 
-class Complaint(Struct, frozen=True):
-    """One thing that is wrong with the file."""
-
-    code: str
-    key: str
-    sentence: str
-    line: int | None
-
-    def __str__(self) -> str:
-        where = f"line {self.line}: " if self.line is not None else ""
-        return f"{where}{self.sentence}"
-
-
 def load(path: Path) -> Config:
     """The configuration in a file.
 
@@ -302,10 +302,10 @@ def loads(text: str, *, name: str = "sealcast.toml") -> Config:
     except ValueError as error:
         # TOMLDecodeError; or Python's own limit on the digits of a number, which tomllib passes on.
         raise ConfigurationRefused("CONFIG.SYNTAX", f"{name}: {error}") from None
-    complaints = list(_judge(document, Config, (), text))
+    complaints = list(judge(document, Config, (), text))
     if not complaints:
         config = msgspec.convert(document, Config)
-        complaints = list(_judge_meaning(config, text))
+        complaints = list(judge_meaning(config, text))
         if not complaints:
             return config
     complaints.sort(key=lambda complaint: complaint.line or 0)
@@ -323,157 +323,3 @@ def dumps(config: Config) -> str:
 def schema() -> dict[str, Any]:
     """The JSON schema of the configuration."""
     return msgspec.json.schema(Config)
-
-
-# ---- judging -----------------------------------------------------------------------------
-# msgspec stops at the first error and hides the key of a table entry (`$.streams[...]`), so the
-# walk over tables is made here, and msgspec judges the leaves.
-
-Steps = tuple[str | int, ...]
-
-
-def _judge(value: object, kind: Any, steps: Steps, text: str) -> Iterator[Complaint]:
-    plain = _plain(kind)
-    if isinstance(plain, type) and issubclass(plain, Struct) and isinstance(value, dict):
-        yield from _judge_table(value, plain, steps, text)
-    elif get_origin(plain) is dict and isinstance(value, dict):
-        key_kind, entry_kind = get_args(plain)
-        for key, entry in value.items():
-            yield from _judge_leaf(key, key_kind, (*steps, key), text, what="the name")
-            yield from _judge(entry, entry_kind, (*steps, key), text)
-    elif get_origin(plain) is list and isinstance(value, list):
-        (entry_kind,) = get_args(plain)
-        flaws = [flaw for entry in value for flaw in _judge(entry, entry_kind, steps, text)]
-        yield from flaws
-        if not flaws:
-            yield from _judge_leaf(value, kind, steps, text)
-    else:
-        yield from _judge_leaf(value, kind, steps, text)
-
-
-def _judge_table(
-    value: dict[str, object], table: type[Struct], steps: Steps, text: str
-) -> Iterator[Complaint]:
-    kinds = get_type_hints(table, include_extras=True)
-    for key, entry in value.items():
-        if key in kinds:
-            yield from _judge(entry, kinds[key], (*steps, key), text)
-            continue
-        near = difflib.get_close_matches(key, kinds, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(kinds)}."
-        where = _dotted((*steps, key))
-        yield Complaint(
-            "CONFIG.UNKNOWN_KEY",
-            where,
-            f"unknown key {where}; {hint}",
-            line_of(text, (*steps, key)),
-        )
-    for known in msgspec.structs.fields(table):
-        if known.required and known.encode_name not in value:
-            where = _dotted((*steps, known.encode_name))
-            yield Complaint(
-                "CONFIG.BAD_VALUE",
-                where,
-                f"{where} is missing",
-                line_of(text, steps) if steps else None,
-            )
-
-
-def _judge_leaf(
-    value: object, kind: Any, steps: Steps, text: str, *, what: str = ""
-) -> Iterator[Complaint]:
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        where = _dotted(steps)
-        subject = f"{what} {where}".strip()
-        reason = str(error)
-        if isinstance(value, str) and "matching regex" in reason:
-            yield Complaint(
-                "CONFIG.BAD_VALUE",
-                where,
-                f"{subject} {_description(kind)}; it is {value!r}",
-                line_of(text, steps),
-            )
-            return
-        reason = re.sub(r" - at `.*`$", "", reason).replace("`", "")
-        code = "CONFIG.WRONG_TYPE" if ", got " in reason else "CONFIG.BAD_VALUE"
-        yield Complaint(
-            code,
-            where,
-            f"{subject}: {reason[0].lower()}{reason[1:]}; it is {value!r}",
-            line_of(text, steps),
-        )
-
-
-def _judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
-    """What no type can say: real addresses, ports in range, no TCP address twice."""
-    seen: dict[str, str] = {}
-    binds = {
-        f"doors.{name}.bind": getattr(config.doors, name).bind for name in Doors.__struct_fields__
-    }
-    for key, addresses in {**binds, "media.bind": config.media.bind}.items():
-        line = line_of(text, key.split("."))
-        for address in addresses:
-            host, _, port = address.rpartition(":")
-            if int(port) > 65535:
-                yield Complaint("CONFIG.BAD_VALUE", key, f"{key}: {port} is not a port", line)
-            try:
-                ipaddress.ip_address(host.strip("[]"))
-            except ValueError:
-                yield Complaint(
-                    "CONFIG.BAD_VALUE", key, f"{key}: {host} is not an IP address", line
-                )
-            if key == "media.bind" or port == "0":
-                continue
-            if address in seen:
-                yield Complaint(
-                    "CONFIG.BAD_VALUE", key, f"{key}: {address} is taken by {seen[address]}", line
-                )
-            seen[address] = key
-    for name in Doors.__struct_fields__:
-        door = getattr(config.doors, name)
-        if bool(door.certificate) != bool(door.key):
-            here, other = ("certificate", "key") if door.certificate else ("key", "certificate")
-            yield Complaint(
-                "CONFIG.BAD_VALUE",
-                f"doors.{name}.{here}",
-                f"doors.{name}.{here} comes with doors.{name}.{other}",
-                line_of(text, ("doors", name, here)),
-            )
-    for address in config.media.advertise:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            yield Complaint(
-                "CONFIG.BAD_VALUE",
-                "media.advertise",
-                f"media.advertise: {address!r} is not an IP address",
-                line_of(text, ("media", "advertise")),
-            )
-    for name, rule in config.streams.items():
-        for publisher in rule.publishers:
-            if publisher != "token" and not publisher.startswith("spiffe://"):
-                yield Complaint(
-                    "CONFIG.BAD_VALUE",
-                    f"streams.{name}.publishers",
-                    f"{publisher!r} is neither a SPIFFE name (spiffe://…) nor the word token",
-                    line_of(text, ("streams", name, "publishers")),
-                )
-
-
-def _plain(kind: Any) -> Any:
-    """A type without its annotations."""
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _description(kind: Any) -> str:
-    for extra in get_args(kind)[1:]:
-        if isinstance(extra, Meta) and extra.description:
-            return extra.description
-    return "has a form that is not allowed"
-
-
-def _dotted(steps: Steps) -> str:
-    bare = re.compile(r"^[A-Za-z0-9_-]+$")
-    return ".".join(str(step) if bare.match(str(step)) else f'"{step}"' for step in steps)

@@ -1,0 +1,188 @@
+"""What is wrong with a configuration file, all of it at once.
+
+Does: walks a parsed document beside the types of `sealcast.node.config` and complains of unknown
+keys, wrong types and impossible values, each with its line; then of what no type can say.
+
+Does not: read files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sealcast.node.toml_lines import line_of
+
+if TYPE_CHECKING:
+    from sealcast.node.config import Config
+
+Steps = tuple[str | int, ...]
+
+
+class Complaint(Struct, frozen=True):
+    """One thing that is wrong with the file."""
+
+    code: str
+    key: str
+    sentence: str
+    line: int | None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line is not None else ""
+        return f"{where}{self.sentence}"
+
+
+# msgspec stops at the first error and hides the key of a table entry (`$.streams[...]`), so the
+# walk over tables is made here, and msgspec judges the leaves.
+
+
+def judge(value: object, kind: Any, steps: Steps, text: str) -> Iterator[Complaint]:
+    plain = _plain(kind)
+    if isinstance(plain, type) and issubclass(plain, Struct) and isinstance(value, dict):
+        yield from _judge_table(value, plain, steps, text)
+    elif get_origin(plain) is dict and isinstance(value, dict):
+        key_kind, entry_kind = get_args(plain)
+        for key, entry in value.items():
+            yield from _judge_leaf(key, key_kind, (*steps, key), text, what="the name")
+            yield from judge(entry, entry_kind, (*steps, key), text)
+    elif get_origin(plain) is list and isinstance(value, list):
+        (entry_kind,) = get_args(plain)
+        flaws = [flaw for entry in value for flaw in judge(entry, entry_kind, steps, text)]
+        yield from flaws
+        if not flaws:
+            yield from _judge_leaf(value, kind, steps, text)
+    else:
+        yield from _judge_leaf(value, kind, steps, text)
+
+
+def _judge_table(
+    value: dict[str, object], table: type[Struct], steps: Steps, text: str
+) -> Iterator[Complaint]:
+    kinds = get_type_hints(table, include_extras=True)
+    for key, entry in value.items():
+        if key in kinds:
+            yield from judge(entry, kinds[key], (*steps, key), text)
+            continue
+        near = difflib.get_close_matches(key, kinds, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(kinds)}."
+        where = _dotted((*steps, key))
+        yield Complaint(
+            "CONFIG.UNKNOWN_KEY",
+            where,
+            f"unknown key {where}; {hint}",
+            line_of(text, (*steps, key)),
+        )
+    for known in msgspec.structs.fields(table):
+        if known.required and known.encode_name not in value:
+            where = _dotted((*steps, known.encode_name))
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                where,
+                f"{where} is missing",
+                line_of(text, steps) if steps else None,
+            )
+
+
+def _judge_leaf(
+    value: object, kind: Any, steps: Steps, text: str, *, what: str = ""
+) -> Iterator[Complaint]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        where = _dotted(steps)
+        subject = f"{what} {where}".strip()
+        reason = str(error)
+        if isinstance(value, str) and "matching regex" in reason:
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                where,
+                f"{subject} {_description(kind)}; it is {value!r}",
+                line_of(text, steps),
+            )
+            return
+        reason = re.sub(r" - at `.*`$", "", reason).replace("`", "")
+        code = "CONFIG.WRONG_TYPE" if ", got " in reason else "CONFIG.BAD_VALUE"
+        yield Complaint(
+            code,
+            where,
+            f"{subject}: {reason[0].lower()}{reason[1:]}; it is {value!r}",
+            line_of(text, steps),
+        )
+
+
+def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
+    """What no type can say: real addresses, ports in range, no TCP address twice."""
+    seen: dict[str, str] = {}
+    doors = config.doors
+    binds = {f"doors.{name}.bind": getattr(doors, name).bind for name in doors.__struct_fields__}
+    for key, addresses in {**binds, "media.bind": config.media.bind}.items():
+        line = line_of(text, key.split("."))
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            if int(port) > 65535:
+                yield Complaint("CONFIG.BAD_VALUE", key, f"{key}: {port} is not a port", line)
+            try:
+                ipaddress.ip_address(host.strip("[]"))
+            except ValueError:
+                yield Complaint(
+                    "CONFIG.BAD_VALUE", key, f"{key}: {host} is not an IP address", line
+                )
+            if key == "media.bind" or port == "0":
+                continue
+            if address in seen:
+                yield Complaint(
+                    "CONFIG.BAD_VALUE", key, f"{key}: {address} is taken by {seen[address]}", line
+                )
+            seen[address] = key
+    for name in doors.__struct_fields__:
+        door = getattr(doors, name)
+        if bool(door.certificate) != bool(door.key):
+            here, other = ("certificate", "key") if door.certificate else ("key", "certificate")
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                f"doors.{name}.{here}",
+                f"doors.{name}.{here} comes with doors.{name}.{other}",
+                line_of(text, ("doors", name, here)),
+            )
+    for address in config.media.advertise:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                "media.advertise",
+                f"media.advertise: {address!r} is not an IP address",
+                line_of(text, ("media", "advertise")),
+            )
+    for name, rule in config.streams.items():
+        for publisher in rule.publishers:
+            if publisher != "token" and not publisher.startswith("spiffe://"):
+                yield Complaint(
+                    "CONFIG.BAD_VALUE",
+                    f"streams.{name}.publishers",
+                    f"{publisher!r} is neither a SPIFFE name (spiffe://…) nor the word token",
+                    line_of(text, ("streams", name, "publishers")),
+                )
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its annotations."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _description(kind: Any) -> str:
+    for extra in get_args(kind)[1:]:
+        if isinstance(extra, Meta) and extra.description:
+            return extra.description
+    return "has a form that is not allowed"
+
+
+def _dotted(steps: Steps) -> str:
+    bare = re.compile(r"^[A-Za-z0-9_-]+$")
+    return ".".join(str(step) if bare.match(str(step)) else f'"{step}"' for step in steps)
