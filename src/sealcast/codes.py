@@ -1292,7 +1292,7 @@ _NODE: Final = (
     (
         "IDENTITY.PASSPHRASE_MISSING",
         "The authority's key is encrypted, and no passphrase came.",
-        "Give --passphrase-file with a file of mode 0600 that holds it.",
+        "Give --passphrase-file (in the configuration: identity.passphrase_file), of mode 0600.",
     ),
     (
         "IDENTITY.PASSPHRASE_WRONG",
@@ -1317,7 +1317,13 @@ _NODE: Final = (
     (
         "IDENTITY.NO_AUTHORITY",
         "There is no authority in this folder.",
-        "Make one with `sealcast identity init`, or give --data with the folder of one.",
+        "Make one with `sealcast identity init`, or name the folder of one: --data, in the "
+        "configuration identity.authority.",
+    ),
+    (
+        "IDENTITY.NOT_THROW_AWAY",
+        "This node's authority is the one that its configuration names, not a throw-away one.",
+        "Give --data with that authority's folder, and --passphrase-file.",
     ),
     (
         "IDENTITY.ALREADY_INITIALISED",

@@ -11,7 +11,8 @@ import pytest
 
 from sealcast.identity import ThrowAwayAuthority
 from sealcast.node import config
-from sealcast.node.doors import open_doors
+from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
+from sealcast.node.doors import Sources, open_doors
 from sealcast.node.state_folder import open_state_folder
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -35,8 +36,9 @@ def doors(folder: Path, settings: str) -> dict[str, dict[str, Any]]:
     loaded = config.loads(text)
     state = open_state_folder(loaded, NOW)
     front = FrontThatListens()
-    server = state.server(loaded.node.names, NOW)
-    open_doors(front, loaded, state, server)  # type: ignore[arg-type]
+    pair = ThrowAwayPair(state, loaded.node.names, NOW)
+    bundle = FixedBundle("test", state.authority.root_pem)
+    open_doors(front, loaded, Sources(pair, bundle))  # type: ignore[arg-type]
     return front.doors
 
 

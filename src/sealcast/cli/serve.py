@@ -86,14 +86,20 @@ def _welcome(node: Node, option: str) -> str:
     base = door_url(node.config, public_port(node))
     lines.append(f"  streams    {base}/")
     lines.append(f"  authority  {state.root_file}")
-    lines.append(f"             SHA-256 {state.authority.fingerprint}")
+    lines.append(f"             SHA-256 {state.fingerprint}")
     if state.first_start:
+        own = node.config.identity
+        issued = (
+            f" --data {own.authority} --passphrase-file {own.passphrase_file}"
+            if own.authority
+            else option
+        )
         lines += [
             "",
             "This is the first start: nobody is admitted yet. To admit somebody:",
             f"  sealcast token publish venue/stage-1 --for 1h{option}",
             f"  sealcast token watch venue/stage-1 --for 1h{option}",
-            f"  sealcast identity issue encoder/venue-1 --out ./encoder{option}",
+            f"  sealcast identity issue encoder/venue-1 --out ./encoder{issued}",
             "A token goes to a page behind a #:",
             f"  {base}/publish/venue/stage-1#token=TOKEN",
         ]

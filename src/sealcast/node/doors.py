@@ -1,9 +1,10 @@
 """The doors: which listening address demands what.
 
-Does: makes each door's specification out of configuration and policy, with its certificate and
-trust bundle, and opens it.
+Does: makes each door's specification out of configuration and policy, finds the sources of its
+certificate and trust bundle, and opens it.
 
-Does not: listen; the front does. Nothing here can make a door that speaks plain HTTP.
+Does not: listen; the front does. Nothing here can make a door that speaks plain HTTP. Does not
+change a door's certificate later (`sealcast.node.door_keeping`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import structlog
 
 from sealcast import wire
 from sealcast.errors import LocalError
-from sealcast.identity.private_files import read_private
+from sealcast.node.certificate_files import FileBundle, FilePair
+from sealcast.node.certificate_sources import Source, ThrowAwayPair
 from sealcast.node.config import Config, Door
 from sealcast.node.ports import FrontPort, native_refusal
-from sealcast.node.state_folder import KeyPair, StateFolder
+from sealcast.node.state_folder import KeyPair
 from sealcast.policy import Policy, Role, load
 
 PUBLIC: Final = "public"
@@ -36,8 +38,8 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """A door before it is opened."""
+class Plan:
+    """What a door demands, by configuration and policy."""
 
     name: str
     kind: Literal["https", "tls_ingest"]
@@ -46,31 +48,49 @@ class _Plan:
     policy: Policy
 
 
-def open_doors(
-    front: FrontPort, config: Config, state: StateFolder, server: KeyPair
-) -> dict[str, list[str]]:
-    """Open every door that has an address; the addresses by door."""
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the doors that name no files of their own get a pair and a trust bundle."""
+
+    pair: Source[KeyPair]
+    bundle: Source[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDoor:
+    """A door that listens. `bundle` is None where no certificate is asked for."""
+
+    plan: Plan
+    addresses: list[str]
+    pair: Source[KeyPair]
+    bundle: Source[bytes] | None
+
+
+def plans(config: Config) -> tuple[Plan, ...]:
+    """Every door that there is, open or shut."""
     signalling, ingest = load(config.policy.signalling), load(config.policy.ingest)
-    plans = (
-        _Plan(PUBLIC, "https", "none", config.doors.public, signalling),
-        _Plan(SECURE, "https", "required", config.doors.secure, signalling),
-        _Plan(INGEST_TS, "tls_ingest", "required", config.doors.ingest_ts, ingest),
+    return (
+        Plan(PUBLIC, "https", "none", config.doors.public, signalling),
+        Plan(SECURE, "https", "required", config.doors.secure, signalling),
+        Plan(INGEST_TS, "tls_ingest", "required", config.doors.ingest_ts, ingest),
     )
-    return {
-        plan.name: _open(front, plan, state, server, config.node.names)
-        for plan in plans
-        if plan.door.bind
-    }
 
 
-def _open(
-    front: FrontPort, plan: _Plan, state: StateFolder, server: KeyPair, names: Sequence[str]
-) -> list[str]:
+def open_doors(front: FrontPort, config: Config, sources: Sources) -> list[OpenDoor]:
+    """Open every door that has an address."""
+    return [
+        _open(front, plan, sources, config.node.names) for plan in plans(config) if plan.door.bind
+    ]
+
+
+def _open(front: FrontPort, plan: Plan, sources: Sources, names: Sequence[str]) -> OpenDoor:
     door = plan.door
-    pair = _own_pair(door) or server
-    roots = None
-    if plan.client_auth == "required":
-        roots = _read(door.client_ca) if door.client_ca else state.authority.root_pem
+    pair = sources.pair
+    if door.certificate:
+        pair = FilePair(Path(door.certificate), Path(door.key))
+    bundle = None
+    if plan.client_auth != "none":
+        bundle = FileBundle(Path(door.client_ca)) if door.client_ca else sources.bundle
     spec = wire.DoorSpec(
         name=plan.name,
         kind=plan.kind,
@@ -81,15 +101,18 @@ def _open(
         client_auth=plan.client_auth,
         # On localhost it would hold for all of a developer's other ports; with the throw-away
         # authority it would turn a warning that can be clicked away into a wall.
-        hsts=pair is not server and _is_host_name(names[0]),
+        hsts=not isinstance(pair, ThrowAwayPair) and _is_host_name(names[0]),
     )
+    shown = pair.current()
+    roots = None if bundle is None else bundle.current()
     try:
-        return front.open_door(wire.encode(spec), pair.chain_pem, pair.key_pem, roots)
+        addresses = front.open_door(wire.encode(spec), shown.chain_pem, shown.key_pem, roots)
     except Exception as error:
         refusal = native_refusal(error)
         if refusal is None:
             raise
         raise LocalError(refusal.code, f"Door {plan.name}: {refusal.detail}") from error
+    return OpenDoor(plan, addresses, pair, bundle)
 
 
 def usable(addresses: Sequence[str]) -> tuple[str, ...]:
@@ -114,22 +137,6 @@ def _has_ipv6() -> bool:
     except OSError as error:
         return error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
     return True
-
-
-def _own_pair(door: Door) -> KeyPair | None:
-    if not door.certificate:
-        return None
-    try:
-        return KeyPair(_read(door.certificate), read_private(Path(door.key).expanduser()))
-    except OSError as error:
-        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{door.key}: {error}") from error
-
-
-def _read(name: str) -> bytes:
-    try:
-        return Path(name).expanduser().read_bytes()
-    except OSError as error:
-        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{name}: {error}") from error
 
 
 def _is_host_name(name: str) -> bool:

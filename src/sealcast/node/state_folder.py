@@ -1,7 +1,8 @@
 """The state folder: what a node is, from one start to the next.
 
 Does: makes it (mode 0700), with the throw-away authority, the server's certificate and the token
-key; renews the certificate when its names changed or two thirds of its life are over.
+key; renews the certificate when its names changed or two thirds of its life are over. Where the
+configuration names an authority there is no throw-away one.
 
 Does not: hold anything that cannot be made anew, except trust: whoever trusted the old authority
 must be told of a new one.
@@ -16,8 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+
 from sealcast.errors import LocalError
-from sealcast.identity import ThrowAwayAuthority, TokenIssuer, TokenKey, TokenVerifier
+from sealcast.identity import (
+    ThrowAwayAuthority,
+    TokenIssuer,
+    TokenKey,
+    TokenVerifier,
+    certificates,
+)
 from sealcast.identity.private_files import read_private
 from sealcast.identity.throw_away import KEY_FILE, LEAF_LIFETIME, ROOT_FILE
 from sealcast.node.config import Config
@@ -42,14 +51,25 @@ class StateFolder:
     """An opened state folder."""
 
     path: Path
-    authority: ThrowAwayAuthority
     token_key: TokenKey
     first_start: bool
+    root_file: Path
+    """The file to hand out: what clients must trust."""
+    throw_away: ThrowAwayAuthority | None
+    """None where `[identity]` names an authority."""
 
     @property
-    def root_file(self) -> Path:
-        """The file to hand out: what clients must trust."""
-        return self.path / ROOT_FILE
+    def authority(self) -> ThrowAwayAuthority:
+        """The throw-away authority; IDENTITY.NOT_THROW_AWAY where there is none."""
+        if self.throw_away is None:
+            raise LocalError("IDENTITY.NOT_THROW_AWAY", f"It is in {self.root_file.parent}.")
+        return self.throw_away
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what clients must trust, as `AB:CD:…`."""
+        root = x509.load_pem_x509_certificate(self.root_file.read_bytes())
+        return certificates.fingerprint(root)
 
     @property
     def issuer(self) -> TokenIssuer:
@@ -73,8 +93,6 @@ class StateFolder:
         return KeyPair(issued.chain_pem, issued.key_pem)
 
     def _fits(self, chain_pem: bytes, names: Sequence[str], now: datetime.datetime) -> bool:
-        from cryptography import x509
-
         try:
             leaf = x509.load_pem_x509_certificate(chain_pem)
             root = x509.load_pem_x509_certificate(self.authority.root_pem)
@@ -95,27 +113,33 @@ def open_state_folder(config: Config, now: datetime.datetime) -> StateFolder:
     is in it must not be used.
     """
     path = config.state_dir()
-    first_start = not (path / KEY_FILE).exists()
+    own = config.identity.authority
+    first_start = not (path / (TOKEN_KEY_FILE if own else KEY_FILE)).exists()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # An older one may be open to others.
         path.chmod(0o700)
     except OSError as error:
         raise LocalError("CONFIG.BAD_VALUE", f"The state folder: {error}") from error
-    authority = ThrowAwayAuthority.load_or_create(path, config.node.trust_domain, now)
-    if authority.trust_domain != config.node.trust_domain:
+    return StateFolder(
+        path=path,
+        token_key=TokenKey.load_or_create(path / TOKEN_KEY_FILE),
+        first_start=first_start,
+        root_file=(Path(own).expanduser() if own else path) / ROOT_FILE,
+        throw_away=None if own else _throw_away(path, config.node.trust_domain, now),
+    )
+
+
+def _throw_away(path: Path, trust_domain: str, now: datetime.datetime) -> ThrowAwayAuthority:
+    authority = ThrowAwayAuthority.load_or_create(path, trust_domain, now)
+    if authority.trust_domain != trust_domain:
         # Its certificates name the old domain: nobody who holds one would be recognised.
         raise LocalError(
             "CONFIG.BAD_VALUE",
-            f"node.trust_domain is {config.node.trust_domain!r}, but the authority in {path} is "
+            f"node.trust_domain is {trust_domain!r}, but the authority in {path} is "
             f"of {authority.trust_domain!r}.",
         )
-    return StateFolder(
-        path=path,
-        authority=authority,
-        token_key=TokenKey.load_or_create(path / TOKEN_KEY_FILE),
-        first_start=first_start,
-    )
+    return authority
 
 
 def _canonical(name: str) -> str:

@@ -1,6 +1,6 @@
 """Starts and stops the parts of a node, in order.
 
-    start   state folder → relay → private socket → front → application → doors
+    start   state folder → authority → relay → private socket → front → application → doors
     stop    new work refused → demuxers and legs → doors → application → relay
 
 Does: carries the events of relay and front into the switchboard for as long as the node runs.
@@ -31,10 +31,12 @@ from sealcast.legs import Ledger
 from sealcast.node import limits
 from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
+from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
 from sealcast.node.config import Config, Policy
-from sealcast.node.doors import INGEST_TS, ROLES, open_doors, usable
+from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, usable
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
+from sealcast.node.own_authority import OwnBundle, OwnPair, open_authority
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
 from sealcast.node.sessions import Sessions
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from sealcast._core import Front, Relay
+    from sealcast.identity.authority import Authority
 
 _log = structlog.get_logger()
 
@@ -111,7 +114,8 @@ class Node:
         _name_exceptions(config)
         now = datetime.datetime.now(datetime.UTC)
         self.state = state = open_state_folder(config, now)
-        server = state.server(config.node.names, now)
+        authority = await asyncio.to_thread(open_authority, config)
+        sources = await asyncio.to_thread(_sources, config, state, authority, now)
 
         parts.relay = relay = Relay(binds=usable(config.media.bind))
         hub = Hub(HubLimits(tracks=RELAY_TRACKS, grace_s=config.node.publisher_grace_s))
@@ -146,6 +150,7 @@ class Node:
                 front=front,
                 secret=secret,
                 ts_ingest=ts_ingest,
+                authority=authority,
                 cors_origins=config.cors.origins,
                 ice_servers=config.media.ice_servers,
                 more_routes=self._more_routes,
@@ -157,7 +162,8 @@ class Node:
         self._watch(front.fileno(), lambda: self._take_in_front(front, board, ts_ingest))
         parts.sweeper = asyncio.create_task(self._sweep(board, parts.knocks))
         # Last: whoever finds a door open finds everything behind it.
-        self.addresses = open_doors(front, config, state, server)
+        opened = open_doors(front, config, sources)
+        self.addresses = {door.plan.name: door.addresses for door in opened}
         self.addresses["media"] = relay.local_addresses()
 
     async def stop(self) -> None:
@@ -234,6 +240,16 @@ class Node:
             except Exception as error:
                 # The next round may find things mended; without rounds viewers would wait for ever.
                 _log.error("bug in the sweep", error=repr(error))
+
+
+def _sources(
+    config: Config, state: StateFolder, authority: Authority | None, now: datetime.datetime
+) -> Sources:
+    """What the doors show and trust that name no files of their own. Blocks."""
+    if authority is None:
+        bundle = FixedBundle(ThrowAwayPair.name, state.authority.root_pem)
+        return Sources(ThrowAwayPair(state, config.node.names, now), bundle)
+    return Sources(OwnPair(authority, config.node.names, now), OwnBundle(authority))
 
 
 def _name_exceptions(config: Config) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sealcast.identity import ThrowAwayAuthority
+from sealcast.identity.authority import Authority, Wanted
 from sealcast.testing.network import Host
 from sealcast.testing.secrets_seen import SecretsSeen
 from sealcast.testing.waiting import wait_for
@@ -45,11 +46,26 @@ class Client:
     key: Path
 
 
+@dataclass(frozen=True, slots=True)
+class OwnAuthority:
+    """The authority of a node that has one of its own: opened for the test, and the passphrase file
+    that the node is given.
+    """
+
+    authority: Authority
+    passphrase_file: Path
+
+
 class Node:
     """A running node."""
 
     def __init__(
-        self, folder: Path, addresses: Sequence[str], ports: Sequence[int], host: Host | None
+        self,
+        folder: Path,
+        addresses: Sequence[str],
+        ports: Sequence[int],
+        host: Host | None,
+        own: OwnAuthority | None = None,
     ) -> None:
         self.folder = folder
         self.state = folder / "state"
@@ -59,11 +75,13 @@ class Node:
         self.addresses = tuple(addresses)
         self.public_port, self.secure_port, self.ts_port, self.media_port = ports
         self.host = host
-        now = datetime.datetime.now(datetime.UTC)
-        self._authority = ThrowAwayAuthority.create(TRUST_DOMAIN, now)
-        self._authority.save(self.state)
+        self.own = own
+        self._throw_away = ThrowAwayAuthority.create(TRUST_DOMAIN, _now())
+        if own is None:
+            self._throw_away.save(self.state)
         self.authority = folder / "authority.pem"
-        self.authority.write_bytes(self._authority.root_pem)
+        root_pem = self._throw_away.root_pem if own is None else own.authority.root_pem
+        self.authority.write_bytes(root_pem)
         self.secrets = SecretsSeen()
         """What must not stand in the log; a test may add to it."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,10 +120,16 @@ class Node:
 
     # ---- identities ----------------------------------------------------------------------------
 
-    def client(self, name: str) -> Client:
+    def client(self, name: str, lifetime: datetime.timedelta | None = None) -> Client:
         """A certificate of this node's authority for `name`, such as ``encoder/venue-1``."""
-        issued = self._authority.issue_client(name, datetime.datetime.now(datetime.UTC))
-        chain, key = issued.save(self.folder / "clients", name.replace("/", "-"))
+        if self.own is None:
+            longest = datetime.timedelta(days=90)
+            issued = self._throw_away.issue_client(name, _now(), lifetime or longest)
+        else:
+            wanted = Wanted(name, name.partition("/")[0], lifetime=lifetime)
+            issued = self.own.authority.issue(wanted, _now(), who="test")
+        stem = f"{name.replace('/', '-')}-{issued.serial}"
+        chain, key = issued.save(self.folder / "clients", stem)
         return Client(issued.name, chain, key)
 
     def token(self, verb: str, stream: str, lifetime: str = "10m") -> str:
@@ -256,9 +280,11 @@ def running_node(
     host: Host | None = None,
     loopback: Sequence[str] = ("127.0.0.1",),
     ingest_ts: str = "",
+    own: OwnAuthority | None = None,
 ) -> Iterator[Node]:
     """A node on `loopback` addresses, or at a host's; `settings` is added to its
-    ``sealcast.toml``, `ingest_ts` to the table of that door.
+    ``sealcast.toml``, `ingest_ts` to the table of that door. With `own` that is its authority,
+    which must be of `TRUST_DOMAIN` and may give the node its names.
 
     A node that did not stop by itself, or ended with anything but success, fails the test.
     """
@@ -269,7 +295,7 @@ def running_node(
     else:
         addresses = [str(address) for address in (host.ipv4, host.ipv6) if address is not None]
         ports = [8443, 8444, 8445, 8443]
-    node = Node(folder, addresses, ports, host)
+    node = Node(folder, addresses, ports, host, own)
     node.config.write_text(_configuration(node, settings, ingest_ts))
     node.start()
     try:
@@ -284,6 +310,12 @@ def _configuration(node: Node, settings: str, ingest_ts: str) -> str:
         return json.dumps([f"{_bracketed(address)}:{port}" for address in node.addresses])
 
     names = json.dumps([*node.addresses, "localhost"])
+    if node.own is not None:
+        settings = f"""\
+[identity]
+authority = {json.dumps(str(node.own.authority.folder))}
+passphrase_file = {json.dumps(str(node.own.passphrase_file))}
+{settings}"""
     return f"""\
 [node]
 state_dir = {json.dumps(str(node.state))}
@@ -318,6 +350,10 @@ def _free_port(addresses: Sequence[str]) -> int:
                 continue
             return port
     raise RuntimeError("no port is free for both TCP and UDP")
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _bracketed(address: str) -> str:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from sealcast.errors import SealcastError
+from sealcast.identity.authority import Authority
 from sealcast.node.api.access import Access
 from sealcast.node.api.cors import Cors
 from sealcast.node.api.front_only import FrontOnly
@@ -37,6 +38,8 @@ class AppParts:
     front: FrontPort
     secret: str
     ts_ingest: TsIngest | None = None
+    authority: Authority | None = None
+    """The node's own; None with the throw-away one. Its store blocks: call it in a thread."""
     cors_origins: Sequence[str] = ()
     ice_servers: Sequence[str] = ()
     more_routes: Sequence[BaseRoute] = ()

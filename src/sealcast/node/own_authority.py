@@ -1,0 +1,127 @@
+"""The authority that `[identity]` names, at work in a node.
+
+Does: opens it once, refuses one of another trust domain, issues the doors' certificates from it
+(profile `node`, the node's names as hosts) and renews them before they end.
+
+Does not: keep those keys on a disk: a node that starts gets a new certificate. Does not issue to
+others; the application does (`AppParts.authority`).
+
+The caller must still: call what blocks (`look`, and everything of an `Authority`) in a thread.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from sealcast.errors import LocalError
+from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.private_files import read_passphrase
+from sealcast.identity.profiles import Side
+from sealcast.node.certificate_sources import Lifetime
+from sealcast.node.config import Config
+from sealcast.node.state_folder import KeyPair
+
+_PROFILE: Final = "node"
+_WHO: Final = "this node"
+_PATIENCE: Final = datetime.timedelta(seconds=60)
+"""After a renewal that failed the next one is tried this much later."""
+_log = structlog.get_logger()
+
+
+def open_authority(config: Config) -> Authority | None:
+    """The authority that the configuration names; None if it names none.
+
+    IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED; CONFIG.BAD_VALUE when it is of another trust
+    domain. Its keys are opened when they are first used.
+    """
+    if not config.identity.authority:
+        return None
+    folder = Path(config.identity.authority).expanduser()
+    passphrase = config.identity.passphrase_file
+    file = Path(passphrase).expanduser() if passphrase else None
+    authority = Authority.open(folder, lambda: read_passphrase(file))
+    if authority.trust_domain != config.node.trust_domain:
+        # Its certificates name another domain: nobody who holds one would be recognised here.
+        raise LocalError(
+            "CONFIG.BAD_VALUE",
+            f"node.trust_domain is {config.node.trust_domain!r}, but the authority in {folder} is "
+            f"of {authority.trust_domain!r}.",
+        )
+    return authority
+
+
+class OwnPair:
+    """The node's server certificate, issued by its own authority."""
+
+    def __init__(self, authority: Authority, names: Sequence[str], now: datetime.datetime) -> None:
+        """Issues one at once. The codes of `Authority.issue`."""
+        self._authority = authority
+        self._wanted = Wanted(node_name(names[0]), _PROFILE, side=Side.SERVER, hosts=tuple(names))
+        self._failed_at: datetime.datetime | None = None
+        self._issue(now)
+
+    @property
+    def name(self) -> str:
+        return f"the authority of {self._authority.trust_domain}"
+
+    def current(self) -> KeyPair:
+        return self._pair
+
+    def look(self, now: datetime.datetime) -> bool:
+        """Issues another one when the old one is due, or when another authority issues now."""
+        due = now >= self._lifetime.renew_at or self._issuer != self._issuing()
+        # A clock that was set back makes the old one not valid yet: that is due as well.
+        due = due or now < self._lifetime.not_before
+        failed = self._failed_at
+        if not due or (failed is not None and failed <= now < failed + _PATIENCE):
+            return False
+        self._failed_at = now
+        self._issue(now)
+        self._failed_at = None
+        return True
+
+    def _issue(self, now: datetime.datetime) -> None:
+        issuer = self._issuing()
+        issued = self._authority.issue(self._wanted, now, who=_WHO)
+        self._pair = KeyPair(issued.chain_pem, issued.key_pem)
+        self._lifetime = Lifetime.of(issued.chain_pem)
+        self._issuer = issuer
+        _log.info(
+            "own certificate issued",
+            identity=issued.name,
+            serial=issued.serial,
+            until=f"{self._lifetime.not_after:%Y-%m-%d %H:%M:%SZ}",
+        )
+
+    def _issuing(self) -> str:
+        return self._authority.store.issuer(Side.SERVER).serial
+
+
+class OwnBundle:
+    """Whose client certificates the node's own authority vouches for: those below its root."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        self._roots_pem = authority.root_pem
+
+    @property
+    def name(self) -> str:
+        return f"the authority of {self._authority.trust_domain}"
+
+    def current(self) -> bytes:
+        return self._roots_pem
+
+    def look(self, now: datetime.datetime) -> bool:
+        """The root stays while the node runs; issuing authorities below it may come and go."""
+        return False
+
+
+def node_name(host: str) -> str:
+    """What a node is called in its certificate: `node/` and its first host name or address."""
+    return "node/" + re.sub(r"[^a-z0-9_.-]", "-", host.lower()).lstrip(".")

@@ -1,0 +1,35 @@
+"""A node whose authority is its own: founded for the test, its passphrase in a file."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sealcast.identity.authority import Authority
+from sealcast.identity.founding import Founding, found
+from sealcast.identity.private_files import write_private
+from sealcast.secret import Secret
+from sealcast.testing.node_process import TRUST_DOMAIN, Node, OwnAuthority, running_node
+
+PASSPHRASE = "correct horse battery staple"
+
+
+def found_own(folder: Path) -> OwnAuthority:
+    """An authority for nodes at 127.0.0.1 and localhost, in `folder`."""
+    founding = Founding(TRUST_DOMAIN, hosts=("localhost",), networks=("127.0.0.0/8",))
+    now = datetime.datetime.now(datetime.UTC)
+    found(folder / "authority", founding, Secret(PASSPHRASE), now, who="test")
+    passphrase_file = folder / "passphrase"
+    write_private(passphrase_file, PASSPHRASE.encode())
+    authority = Authority.open(folder / "authority", lambda: Secret(PASSPHRASE))
+    return OwnAuthority(authority, passphrase_file)
+
+
+@contextmanager
+def node_with_own_authority(folder: Path, *, settings: str = "") -> Iterator[Node]:
+    """It runs in `folder`."""
+    own = found_own(folder)
+    with running_node(folder / "node", own=own, settings=settings) as node:
+        yield node
