@@ -297,6 +297,12 @@ _SIGNALLING: Final = (
         "See who: `sealcast identity show NAME`. Then ask for a new token.",
     ),
     (
+        401,
+        "IDENTITY.TOKEN_REVOKED",
+        "The enrolment token was revoked together with the name that it is for.",
+        "Ask whoever runs the authority for a new one: `sealcast identity token NAME`.",
+    ),
+    (
         403,
         "IDENTITY.TOKEN_OTHER",
         "The enrolment token is for another name or another profile.",
@@ -1354,6 +1360,11 @@ _NODE: Final = (
         "IDENTITY.UNKNOWN",
         "Nothing was ever issued to that name.",
         "List what was: `sealcast identity list`.",
+    ),
+    (
+        "IDENTITY.NOT_A_REASON",
+        "A certificate of an end is not revoked for that reason.",
+        "Use one of those that `sealcast identity revoke --help` lists.",
     ),
     (
         "CLI.NOT_INSTALLED",

@@ -54,7 +54,7 @@ class Venue:
 
     def forged(self, names: tuple[x509.GeneralName, ...]) -> Client:
         """What a thief of the clients' issuing key could make."""
-        issuer = self.authority.store.issuer(Side.CLIENT)
+        issuer = self.authority.issuer(Side.CLIENT, NOW)
         pem = (self.authority.folder / issuer.key_file).read_bytes()
         signer = Signer(
             x509.load_pem_x509_certificate(issuer.pem), open_pem(pem, PASSPHRASE, "stolen")

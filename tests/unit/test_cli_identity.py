@@ -11,6 +11,8 @@ from cryptography import x509
 from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, TODAY, copied, request
 
 from sealcast.cli import main
+from sealcast.cli.identity_revoke import REASONS
+from sealcast.identity.revocation import Reason
 from sealcast.identity.store import Store
 
 
@@ -122,6 +124,29 @@ def test_a_token_stands_alone_on_standard_output(
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", told.out)
     assert "15 minutes" in told.err
     assert "SHA-256" in told.err
+
+
+def test_a_name_is_revoked_without_any_passphrase(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out") == 0
+    assert run("token", ENCODER) == 0
+    capsys.readouterr()
+    monkeypatch.delenv("SEALCAST_IDENTITY_PASSPHRASE_FILE")
+    assert run("revoke", ENCODER, "--reason", "keyCompromise") == 0
+    (row,) = Store.open(data).issued()
+    assert row.revoked_why == "keyCompromise"
+    told = capsys.readouterr().out
+    assert row.serial in told
+    assert "1 unused token of" in told
+    assert run("revoke", ENCODER) == 0
+    assert "nothing of encoder/venue-1 was left" in capsys.readouterr().out
+    assert run("revoke", "encoder/nobody") == 1
+    assert "IDENTITY.UNKNOWN" in capsys.readouterr().err
+
+
+def test_the_reasons_to_revoke_are_those_of_the_library() -> None:
+    assert {*REASONS, Reason.CA_COMPROMISE.value} == {reason.value for reason in Reason}
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_an_encoder_gets_its_certificate_with_the_chain_below_the_root(
     issued = authority.issue(WANTED, NOW, who="ada")
     leaf, issuing = x509.load_pem_x509_certificates(issued.chain_pem)
     leaf.verify_directly_issued_by(issuing)
-    issuing.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.root_pem))
+    issuing.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.root_pem(NOW)))
     assert issued.name == f"spiffe://{DOMAIN}/{ENCODER}"
 
 
@@ -256,7 +256,7 @@ def test_a_folder_without_authority_is_told(tmp_path: Path) -> None:
 
 def test_a_pkcs12_holds_key_chain_and_root(authority: Authority) -> None:
     issued = authority.issue(WANTED, NOW, who="ada")
-    made = issued.pkcs12(authority.root_pem, Secret("told once"))
+    made = issued.pkcs12(authority.root_pem(NOW), Secret("told once"))
     key, leaf, others = pkcs12.load_key_and_certificates(made, b"told once")
     assert leaf is not None
     assert key is not None

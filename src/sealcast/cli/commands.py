@@ -50,4 +50,7 @@ identity.command(
 )
 identity.command("sealcast.cli.identity:list_", name="list", help="What was issued.")
 identity.command("sealcast.cli.identity:show", name="show", help="What was issued to a name.")
+identity.command(
+    "sealcast.cli.identity_revoke:revoke", name="revoke", help="End what a name was given."
+)
 app.command(identity)

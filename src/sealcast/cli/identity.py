@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 import json
 import secrets
 import sys
@@ -12,10 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from sealcast.cli.authority_options import (
+    AsJson,
+    Data,
+    PassphraseFile,
+    now,
+    open_authority,
+    time_text,
+    who,
+)
 from sealcast.cli.durations import seconds
 from sealcast.cli.settings import ConfigFile, load_config, open_state
 from sealcast.errors import LocalError
-from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.authority import Wanted
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
 from sealcast.identity.issued import Certified, Issued
 from sealcast.identity.private_files import hand_out, read_passphrase
@@ -25,21 +33,11 @@ from sealcast.secret import Secret
 if TYPE_CHECKING:
     from sealcast.identity.store import IssuedRow
 
-Data = Annotated[
-    Path, Parameter(env_var="SEALCAST_IDENTITY_DATA", help="The authority's folder (mode 0700).")
-]
 DataIfAny = Annotated[
     Path | None,
     Parameter(
         env_var="SEALCAST_IDENTITY_DATA",
         help="The authority's folder; without it the node's throw-away authority issues.",
-    ),
-]
-PassphraseFile = Annotated[
-    Path | None,
-    Parameter(
-        env_var="SEALCAST_IDENTITY_PASSPHRASE_FILE",
-        help="A file of mode 0600 with the passphrase of the authority's keys.",
     ),
 ]
 ProfileName = Annotated[
@@ -88,10 +86,10 @@ def init(
     passphrase = read_passphrase(passphrase_file)
     of_root = None if root_passphrase_file is None else read_passphrase(root_passphrase_file)
     founding = Founding(trust_domain, key, host, network)
-    found(data, founding, passphrase, _now(), who=_who(), root_passphrase=of_root)
-    made = Authority.open(data, lambda: passphrase)
+    found(data, founding, passphrase, now(), who=who(), root_passphrase=of_root)
+    made = open_authority(data)
     print(f"trust domain  {made.trust_domain}")
-    print(f"authority     {data / ROOT_FILE}   (SHA-256 {made.fingerprint})")
+    print(f"authority     {data / ROOT_FILE}   (SHA-256 {made.fingerprint(now())})")
     print(
         f"root key      {data / ROOT_KEY_FILE}   Take it off this machine: nothing here needs it."
     )
@@ -120,11 +118,11 @@ def issue(
     if data is None:
         issued, root_pem, fingerprint = _throw_away(name, lifetime, config, profile, as_, host, key)
     else:
-        authority = _open(data, passphrase_file)
+        authority = open_authority(data, passphrase_file)
         wanted = _wanted(name, profile, as_, host, lifetime)
         _try_folder(out)
-        issued = authority.issue(wanted, _now(), who=_who(), kind=key)
-        root_pem, fingerprint = authority.root_pem, authority.fingerprint
+        issued = authority.issue(wanted, now(), who=who(), kind=key)
+        root_pem, fingerprint = authority.bundle_pem(now()), authority.fingerprint(now())
     stem = _stem(name)
     chain, key_file = issued.save(out, stem)
     _say(issued, chain, key_file, _save_root(out, root_pem), fingerprint)
@@ -149,12 +147,18 @@ def sign(
         pem = request.read_bytes()
     except OSError as error:
         raise LocalError("IDENTITY.REQUEST_MALFORMED", f"{request}: {error.strerror}.") from error
-    authority = _open(data, passphrase_file)
+    authority = open_authority(data, passphrase_file)
     wanted = _wanted(name, profile, as_, host, lifetime)
     _try_folder(out)
-    signed = authority.sign(pem, wanted, _now(), who=_who())
+    signed = authority.sign(pem, wanted, now(), who=who())
     chain = signed.save(out, _stem(name))
-    _say(signed, chain, None, _save_root(out, authority.root_pem), authority.fingerprint)
+    _say(
+        signed,
+        chain,
+        None,
+        _save_root(out, authority.bundle_pem(now())),
+        authority.fingerprint(now()),
+    )
 
 
 def token(
@@ -166,26 +170,22 @@ def token(
     host: Hosts = (),
 ) -> None:
     """Make a token with which NAME gets one certificate, once, within 15 minutes."""
-    # No key is opened for a token.
-    authority = Authority.open(data, lambda: read_passphrase(None))
-    made = authority.make_token(_wanted(name, profile, as_, host, None), _now(), who=_who())
+    authority = open_authority(data)
+    made = authority.make_token(_wanted(name, profile, as_, host, None), now(), who=who())
     print(f"one certificate for {name}, within 15 minutes", file=sys.stderr)
-    print(f"authority: SHA-256 {authority.fingerprint}", file=sys.stderr)
+    print(f"authority: SHA-256 {authority.fingerprint(now())}", file=sys.stderr)
     print(made.reveal().decode())
-
-
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="For programs.")]
 
 
 def list_(*, data: Data, json_: AsJson = False) -> None:
     """List what was issued, the newest first."""
-    rows = Authority.open(data, lambda: read_passphrase(None)).store.issued()
+    rows = open_authority(data).store.issued()
     _print_rows(rows, as_json=json_)
 
 
 def show(name: str, *, data: Data, json_: AsJson = False) -> None:
     """Show everything that was issued to NAME, with the newest certificate."""
-    rows = Authority.open(data, lambda: read_passphrase(None)).store.issued(name)
+    rows = open_authority(data).store.issued(name)
     if not rows:
         raise LocalError("IDENTITY.UNKNOWN", f"It was {name[:128]!r}.")
     _print_rows(rows, as_json=json_)
@@ -194,10 +194,6 @@ def show(name: str, *, data: Data, json_: AsJson = False) -> None:
 
 
 # ---- between the verbs and the authority ------------------------------------------------------
-
-
-def _open(data: Path, passphrase_file: Path | None) -> Authority:
-    return Authority.open(data, lambda: read_passphrase(passphrase_file))
 
 
 def _wanted(
@@ -226,7 +222,7 @@ def _throw_away(
     authority = open_state(load_config(config)).authority
     valid = datetime.timedelta(seconds=seconds(lifetime or "90d"))
     return (
-        authority.issue_client(name, _now(), valid),
+        authority.issue_client(name, now(), valid),
         authority.root_pem,
         authority.fingerprint,
     )
@@ -261,7 +257,7 @@ def _say(
     done: Issued | Certified, chain: Path, key: Path | None, root: Path, fingerprint: str
 ) -> None:
     print(f"name         {done.name}")
-    print(f"certificate  {chain}   (serial {done.serial}, until {_time(done.not_after_unix)})")
+    print(f"certificate  {chain}   (serial {done.serial}, until {time_text(done.not_after_unix)})")
     if key is not None:
         print(f"key          {key}")
     print(f"authority    {root}   (SHA-256 {fingerprint})")
@@ -278,10 +274,12 @@ def _print_rows(rows: list[IssuedRow], *, as_json: bool) -> None:
     for heading in ("name", "profile", "side", "until", "issued", "by", "revoked", "serial"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        revoked = "" if row.revoked_unix is None else f"{_time(row.revoked_unix)} {row.revoked_why}"
+        revoked = (
+            "" if row.revoked_unix is None else f"{time_text(row.revoked_unix)} {row.revoked_why}"
+        )
         table.add_row(
-            *(row.name, row.profile, row.side, _time(row.not_after_unix)),
-            *(_time(row.issued_unix), row.issued_by, revoked, row.serial),
+            *(row.name, row.profile, row.side, time_text(row.not_after_unix)),
+            *(time_text(row.issued_unix), row.issued_by, revoked, row.serial),
         )
     # Into a pipe or a file there is no width to keep to.
     (Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)).print(table)
@@ -307,19 +305,3 @@ def _facts(row: IssuedRow) -> dict[str, object]:
 
 
 _PIPE_WIDTH = 160
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
-
-
-def _time(unix: int) -> str:
-    return datetime.datetime.fromtimestamp(unix, datetime.UTC).strftime("%Y-%m-%d %H:%MZ")
-
-
-def _who() -> str:
-    """Who runs this command, for the journal."""
-    try:
-        return getpass.getuser()[:64]
-    except (OSError, KeyError):
-        return "unknown"

@@ -1,10 +1,10 @@
 """Names for both ends of a leg, and what proves them.
 
-Does: the authority of a trust domain (`founding`, `authority`), which issues by profile and
-remembers what it issued; a throw-away one for first pictures and tests; tokens signed by this node,
-bound to stream and purpose.
+Does: the authority of a trust domain (`founding`, `authority`), which issues by profile,
+remembers what it issued and revokes it (`revocation`); a throw-away one for first pictures and
+tests; tokens signed by this node, bound to stream and purpose.
 
-Does not yet: renew or revoke. Does not: judge a handshake; that is BoringSSL's alone.
+Does not: judge a handshake; that is BoringSSL's alone.
 
 An order becomes a certificate in small steps (`issuing`), of which only the last sees a key; one
 module makes certificates (`certificates`), one keeps them (`store`), one reads what strangers send

@@ -1,10 +1,9 @@
 """The authority of a trust domain.
 
 Does: issues by profile, for keys made here or for requests from outside; gives one-time enrolment
-tokens; remembers everything, refusals included. Works without the root's key.
+tokens; revokes; remembers everything, refusals included. Works without the root's key.
 
-Does not: revoke or renew yet. Does not judge handshakes: that is BoringSSL's alone. It is made by
-`sealcast.identity.founding`.
+Does not: judge handshakes; that is BoringSSL's alone. It is made by `sealcast.identity.founding`.
 
 The caller must still: give the time, say who asks (`who`, for the journal), hand out what came.
 
@@ -40,6 +39,8 @@ from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import read_private
 from sealcast.identity.profiles import Side, profile
 from sealcast.identity.requests import key_of_request
+from sealcast.identity.revocation import Reason
+from sealcast.identity.standing import in_force, trusted
 from sealcast.identity.store import (
     DONE,
     Attempt,
@@ -68,13 +69,22 @@ class Wanted:
     lifetime: datetime.timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RevokedNow:
+    """What a revocation has ended, the first time: certificates by serial, a number of tokens."""
+
+    name: str
+    serials: tuple[str, ...]
+    tokens: int
+
+
 class Authority:
     """An authority that was founded. Threads and processes may use the same one at once."""
 
     def __init__(self, folder: Path, store: Store, unlock: Unlock) -> None:
         self.folder = folder
         self.store = store
-        self.trust_domain, self.root_pem = store.authority()
+        self.trust_domain = store.trust_domain()
         self._unlock = unlock
         self._signers: dict[str, Signer] = {}
 
@@ -83,10 +93,23 @@ class Authority:
         """The authority in `folder`; IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED."""
         return Authority(folder, Store.open(folder), unlock)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the root as `AB:CD:…`."""
-        return certificates.fingerprint(x509.load_pem_x509_certificate(self.root_pem))
+    def root_pem(self, now: datetime.datetime) -> bytes:
+        """The root above what is issued now, as PEM."""
+        return in_force(self.store.roots(), now).pem
+
+    def bundle_pem(self, now: datetime.datetime) -> bytes:
+        """All roots that are trusted now, the newest first: what doors and ends must trust. More
+        than one while the root is being rolled.
+        """
+        return b"".join(row.pem for row in trusted(self.store.roots(), now))
+
+    def fingerprint(self, now: datetime.datetime) -> str:
+        """SHA-256 of the root above what is issued now, as `AB:CD:…`."""
+        return certificates.fingerprint(x509.load_pem_x509_certificate(self.root_pem(now)))
+
+    def issuer(self, side: Side, now: datetime.datetime) -> IssuerRow:
+        """The issuing authority that issues for a side now."""
+        return in_force(self.store.issuers(side), now)
 
     def issue(
         self, wanted: Wanted, now: datetime.datetime, *, who: str, kind: str = DEFAULT_KIND
@@ -147,6 +170,40 @@ class Authority:
             key = self._key_of(request, wanted)
             return self._certify("enrol", wanted, key, now, who, token=_digest(token))
 
+    def revoke(
+        self,
+        name: str,
+        reason: Reason,
+        now: datetime.datetime,
+        *,
+        who: str,
+        serial: str | None = None,
+    ) -> RevokedNow:
+        """Revokes every living certificate of `name` and its unused tokens, or only the certificate
+        `serial`. What was revoked before stays as it was. No key is opened.
+
+        IDENTITY.BAD_NAME; IDENTITY.UNKNOWN if `name` never had that certificate, or any, nor a
+        token; IDENTITY.NOT_A_REASON.
+        """
+        with self._journal("revoke", Wanted(name, name.partition("/")[0]), now, who):
+            check_name(name)
+            if reason is Reason.CA_COMPROMISE:
+                raise LocalError("IDENTITY.NOT_A_REASON", "That is an authority's: roll it.")
+            known = [row.serial for row in self.store.issued(name)]
+            asked = any(row.name == name for row in self.store.tokens())
+            if (serial not in known) if serial is not None else not (known or asked):
+                raise LocalError("IDENTITY.UNKNOWN", f"It was {serial or name!r:.128}.")
+            # A name begins with its profile (`check_request`).
+            of = name.partition("/")[0]
+            at = int(now.timestamp())
+            with self.store.writing() as transaction:
+                serials = transaction.revoke(name, serial, reason, at)
+                ended = 0 if serial is not None else transaction.revoke_tokens(name, at)
+                # With nothing left to revoke the wish is noted all the same.
+                for each in (*serials,) or (None,):
+                    transaction.note(Attempt(at, who, "revoke", name, of, DONE, serial=each))
+        return RevokedNow(name, tuple(serials), ended)
+
     def _key_of(self, request: bytes, wanted: Wanted) -> PublicKey:
         chosen, name = profile(wanted.profile), check_name(wanted.name)
         return key_of_request(
@@ -168,7 +225,7 @@ class Authority:
     ) -> Certified:
         """The pipeline, and its record. What is signed leaves only after it is on the disk."""
         order = check_request(_order(wanted, key), self.trust_domain)
-        issuer = self.store.issuer(order.side)
+        issuer = self.issuer(order.side, now)
         signer = self._signer(issuer)
         at = int(now.timestamp())
         with self.store.writing() as transaction:
@@ -260,6 +317,8 @@ def _use(
     if asked != (held.name, held.profile, held.side, held.hosts):
         # Whose it is, is not told to whoever holds it.
         raise RemoteError("IDENTITY.TOKEN_OTHER", f"It was used for {order.name!r}.")
+    if held.revoked_unix is not None:
+        raise RemoteError("IDENTITY.TOKEN_REVOKED")
     if not transaction.use_token(digest, now):
         if held.used_unix is not None:
             raise RemoteError("IDENTITY.TOKEN_USED")

@@ -71,6 +71,15 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
+def key_id(authority_pem: bytes) -> str:
+    """The subject key identifier of an authority, as hex: what each certificate that it signed
+    names as its authority key identifier (RFC 5280 §4.2.1.1).
+    """
+    certificate = x509.load_pem_x509_certificate(authority_pem)
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return extension.value.digest.hex()
+
+
 def _builder(
     template: Template, issuer: x509.Name, issuer_key: PublicKey
 ) -> x509.CertificateBuilder:

@@ -33,7 +33,7 @@ from sealcast.identity.keys_at_rest import sealed_pem
 from sealcast.identity.names import check_trust_domain
 from sealcast.identity.private_files import sync_folder, write_private
 from sealcast.identity.profiles import Side
-from sealcast.identity.store import DONE, Attempt, IssuerRow, Store
+from sealcast.identity.store import DONE, Attempt, IssuerRow, RootRow, Store
 from sealcast.secret import Secret
 
 ROOT_FILE: Final = "authority.pem"
@@ -111,8 +111,18 @@ def _fill(
     write_private(folder / ROOT_KEY_FILE, sealed_pem(root_key, root_passphrase))
     write_private(folder / ROOT_FILE, root_pem, mode=0o644)
     at = int(now.timestamp())
-    store = Store.create(folder, domain, root_pem, at)
+    root_serial = f"{root.certificate.serial_number:x}"
+    store = Store.create(folder, domain, at)
     with store.writing() as transaction:
+        transaction.add_root(
+            RootRow(
+                serial=root_serial,
+                not_after_unix=int(root.certificate.not_valid_after_utc.timestamp()),
+                pem=root_pem,
+                made_unix=at,
+                since_unix=at,
+            )
+        )
         for side, bounds in constraints.items():
             key = generate(founding.kind)
             certificate = make_issuing(root, side, domain, key, bounds, now)
@@ -121,11 +131,13 @@ def _fill(
             transaction.add_issuer(
                 IssuerRow(
                     serial=f"{certificate.serial_number:x}",
+                    root=root_serial,
                     side=side,
                     not_after_unix=int(certificate.not_valid_after_utc.timestamp()),
                     pem=certificates.pem(certificate),
                     key_file=key_file,
                     networks=networks[side],
+                    since_unix=at,
                 )
             )
         transaction.note(Attempt(at, who, "init", domain, "", DONE))

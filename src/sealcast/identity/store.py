@@ -28,23 +28,42 @@ STORE_FILE: Final = "store.sqlite"
 PATIENCE_S: Final = 10.0
 # "seal" in ASCII; the version is that of store.sql.
 _APPLICATION: Final = 0x7365616C
-_VERSION: Final = 1
+_VERSION: Final = 2
 DONE: Final = "done"
 """The outcome of an attempt that succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
-class IssuerRow:
-    """An issuing authority. `key_file` is relative to the folder of the store; servers may have
-    addresses in `networks`.
+class RootRow:
+    """A root. Its issuing authorities issue from `since_unix` on; from `until_unix` on it is
+    trusted no more.
     """
 
     serial: str
+    not_after_unix: int
+    pem: bytes
+    made_unix: int
+    since_unix: int
+    until_unix: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRow:
+    """An issuing authority. `key_file` is relative to the folder of the store; servers may have
+    addresses in `networks`. It issues from `since_unix` on, until there is a newer one, and counts
+    as revoked from `until_unix` on.
+    """
+
+    serial: str
+    root: str
     side: Side
     not_after_unix: int
     pem: bytes
     key_file: str
-    networks: tuple[str, ...] = ()
+    networks: tuple[str, ...]
+    since_unix: int
+    until_unix: int | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,19 @@ class TokenRow:
     made_by: str
     expires_unix: int
     used_unix: int | None = None
+    revoked_unix: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrlRow:
+    """A revocation list. `lists` is a digest of what it says."""
+
+    issuer: str
+    number: int
+    made_unix: int
+    next_unix: int
+    lists: bytes
+    der: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +134,21 @@ class Writing:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def add_root(self, row: RootRow) -> None:
+        self._connection.execute(
+            "INSERT INTO roots VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(row.serial, row.not_after_unix, row.pem),
+                *(row.made_unix, row.since_unix, row.until_unix),
+            ),
+        )
+
     def add_issuer(self, row: IssuerRow) -> None:
         self._connection.execute(
-            "INSERT INTO issuers VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO issuers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(row.serial, row.side, row.not_after_unix, row.pem),
-                *(row.key_file, json.dumps(row.networks)),
+                *(row.serial, row.root, row.side, row.not_after_unix, row.pem, row.key_file),
+                *(json.dumps(row.networks), row.since_unix, row.until_unix, row.why),
             ),
         )
 
@@ -125,7 +166,7 @@ class Writing:
 
     def add_token(self, row: TokenRow) -> None:
         self._connection.execute(
-            "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
             (
                 *(row.digest, row.name, row.profile, row.side, json.dumps(row.hosts)),
                 *(row.made_unix, row.made_by, row.expires_unix),
@@ -133,16 +174,34 @@ class Writing:
         )
 
     def use_token(self, digest: bytes, now: int) -> bool:
-        """Marks the token as used; False if it is unknown, was used, or has expired.
+        """Marks the token as used; False if it is unknown, was used or revoked, or has expired.
 
         One statement: of many that try at once, one finds the row unused.
         """
         changed = self._connection.execute(
             "UPDATE tokens SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL "
-            "AND expires_at > ?2",
+            "AND revoked_at IS NULL AND expires_at > ?2",
             (digest, now),
         )
         return changed.rowcount == 1
+
+    def revoke(self, name: str, serial: str | None, reason: str, now: int) -> list[str]:
+        """Revokes what lives of `name`, or of that only `serial`; the serials."""
+        rows = self._connection.execute(
+            "UPDATE issued SET revoked_at = ?3, revoked_why = ?4 WHERE name = ?1 "
+            "AND (?2 IS NULL OR serial = ?2) AND revoked_at IS NULL AND not_after > ?3 "
+            "RETURNING serial",
+            (name, serial, now, reason),
+        )
+        return [row["serial"] for row in rows.fetchall()]
+
+    def revoke_tokens(self, name: str | None, now: int) -> int:
+        """Revokes the unused tokens of `name`, or of everybody; how many they were."""
+        return self._connection.execute(
+            "UPDATE tokens SET revoked_at = ?2 WHERE (?1 IS NULL OR name = ?1) "
+            "AND used_at IS NULL AND revoked_at IS NULL AND expires_at > ?2",
+            (name, now),
+        ).rowcount
 
     def token(self, digest: bytes) -> TokenRow | None:
         row = self._connection.execute(
@@ -169,7 +228,7 @@ class Store:
         self.file = folder / STORE_FILE
 
     @staticmethod
-    def create(folder: Path, trust_domain: str, root_pem: bytes, now: int) -> "Store":
+    def create(folder: Path, trust_domain: str, now: int) -> "Store":
         """An empty store in `folder`, which has none."""
         store = Store(folder)
         # Nothing in it is secret; who uses the authority is nobody else's business all the same.
@@ -181,9 +240,7 @@ class Store:
                 f"BEGIN; PRAGMA application_id = {_APPLICATION}; "
                 f"PRAGMA user_version = {_VERSION}; {tables} COMMIT;"
             )
-            connection.execute(
-                "INSERT INTO authority VALUES (1, ?, ?, ?)", (trust_domain, now, root_pem)
-            )
+            connection.execute("INSERT INTO authority VALUES (1, ?, ?)", (trust_domain, now))
         return store
 
     @staticmethod
@@ -204,6 +261,22 @@ class Store:
                 "IDENTITY.STORE_DAMAGED", f"{STORE_FILE} is not a store of version {_VERSION}."
             )
         return store
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection to be kept by one who only looks; who uses it in several threads has a lock.
+        Its errors are sqlite3's, for `telling`.
+        """
+        return _connect(self.file, check_same_thread=False)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """sqlite3's and the system's errors as IDENTITY.STORE_LOCKED or IDENTITY.STORE_DAMAGED."""
+        try:
+            with _told(self.file):
+                yield
+        except OSError as error:
+            detail = f"{self.file}: {error.strerror}."
+            raise LocalError("IDENTITY.STORE_DAMAGED", detail) from error
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
@@ -227,34 +300,38 @@ class Store:
         with self.writing() as transaction:
             transaction.note(attempt)
 
-    def authority(self) -> tuple[str, bytes]:
-        """Trust domain and root (PEM)."""
-        rows = self._rows("SELECT trust_domain, root_pem FROM authority")
+    def trust_domain(self) -> str:
+        rows = self._rows("SELECT trust_domain FROM authority")
         if not rows:
             raise LocalError("IDENTITY.STORE_DAMAGED", "It has no row of its authority.")
-        return rows[0]["trust_domain"], rows[0]["root_pem"]
+        domain: str = rows[0]["trust_domain"]
+        return domain
 
-    def issuer(self, side: Side) -> IssuerRow:
-        """The newest issuing authority of a side."""
+    def roots(self) -> list[RootRow]:
+        """All roots, the newest first."""
+        rows = self._rows("SELECT * FROM roots ORDER BY since DESC, rowid DESC")
+        return [_root(row) for row in rows]
+
+    def issuers(self, side: Side | None = None) -> list[IssuerRow]:
+        """All issuing authorities, of one side or of both, the newest first."""
         rows = self._rows(
-            "SELECT * FROM issuers WHERE side = ? ORDER BY not_after DESC, rowid DESC", (side,)
+            "SELECT * FROM issuers WHERE ?1 IS NULL OR side = ?1 ORDER BY since DESC, rowid DESC",
+            (side,),
         )
-        if not rows:
-            raise LocalError("IDENTITY.STORE_DAMAGED", f"It has no authority for {side}s.")
-        row = rows[0]
-        return IssuerRow(
-            serial=row["serial"],
-            side=Side(row["side"]),
-            not_after_unix=row["not_after"],
-            pem=row["pem"],
-            key_file=row["key_file"],
-            networks=tuple(json.loads(row["networks"])),
-        )
+        return [_issuer(row) for row in rows]
 
     def issued(self, name: str | None = None) -> list[IssuedRow]:
         """What was issued, to one end or to all, the newest first."""
         where, values = ("WHERE name = ?", (name,)) if name is not None else ("", ())
         rows = self._rows(f"SELECT * FROM issued {where} ORDER BY rowid DESC", values)  # noqa: S608
+        return [_issued(row) for row in rows]
+
+    def revoked(self, after: int) -> list[IssuedRow]:
+        """What was revoked and would still live, or would have lived until after `after`."""
+        rows = self._rows(
+            "SELECT * FROM issued WHERE revoked_at IS NOT NULL AND not_after > ? ORDER BY rowid",
+            (after,),
+        )
         return [_issued(row) for row in rows]
 
     def tokens(self) -> list[TokenRow]:
@@ -273,12 +350,20 @@ class Store:
             return rows
 
 
+def _connect(file: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    # No implicit transactions: each BEGIN stands in this file. Never made anew by opening it.
+    return sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=PATIENCE_S,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
+
+
 @contextmanager
 def _connection(file: Path) -> Iterator[sqlite3.Connection]:
-    # No implicit transactions: each BEGIN stands in this file. Never made anew by opening it.
-    connection = sqlite3.connect(
-        f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE_S, isolation_level=None
-    )
+    connection = _connect(file)
     try:
         connection.row_factory = sqlite3.Row
         # FULL: a commit is on the disk before the certificate leaves (in WAL, NORMAL is not).
@@ -299,6 +384,32 @@ def _told(file: Path) -> Iterator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LocalError("IDENTITY.STORE_LOCKED", f"It is {file}.") from error
         raise LocalError("IDENTITY.STORE_DAMAGED", f"{file}: {error}.") from error
+
+
+def _root(row: sqlite3.Row) -> RootRow:
+    return RootRow(
+        serial=row["serial"],
+        not_after_unix=row["not_after"],
+        pem=row["pem"],
+        made_unix=row["made_at"],
+        since_unix=row["since"],
+        until_unix=row["until"],
+    )
+
+
+def _issuer(row: sqlite3.Row) -> IssuerRow:
+    return IssuerRow(
+        serial=row["serial"],
+        root=row["root"],
+        side=Side(row["side"]),
+        not_after_unix=row["not_after"],
+        pem=row["pem"],
+        key_file=row["key_file"],
+        networks=tuple(json.loads(row["networks"])),
+        since_unix=row["since"],
+        until_unix=row["until"],
+        why=row["why"],
+    )
 
 
 def _issued(row: sqlite3.Row) -> IssuedRow:
@@ -332,4 +443,5 @@ def _token(row: sqlite3.Row) -> TokenRow:
         made_by=row["made_by"],
         expires_unix=row["expires_at"],
         used_unix=row["used_at"],
+        revoked_unix=row["revoked_at"],
     )

@@ -3,17 +3,31 @@
 CREATE TABLE authority (
     only_one      INTEGER PRIMARY KEY CHECK (only_one = 1),
     trust_domain  TEXT    NOT NULL,
-    made_at       INTEGER NOT NULL,
-    root_pem      BLOB    NOT NULL
+    made_at       INTEGER NOT NULL
+) STRICT;
+
+-- An authority is in force from `since` on; from `until` on, set by a roll, it is trusted no more.
+CREATE TABLE roots (
+    serial     TEXT    PRIMARY KEY,
+    not_after  INTEGER NOT NULL,
+    pem        BLOB    NOT NULL,
+    made_at    INTEGER NOT NULL,
+    since      INTEGER NOT NULL,
+    until      INTEGER
 ) STRICT;
 
 CREATE TABLE issuers (
     serial     TEXT    PRIMARY KEY,
+    root       TEXT    NOT NULL REFERENCES roots (serial),
     side       TEXT    NOT NULL CHECK (side IN ('client', 'server')),
     not_after  INTEGER NOT NULL,
     pem        BLOB    NOT NULL,
     key_file   TEXT    NOT NULL,
-    networks   TEXT    NOT NULL
+    networks   TEXT    NOT NULL,
+    since      INTEGER NOT NULL,
+    until      INTEGER,
+    -- Why it ends: a reason of RFC 5280 by its name.
+    why        TEXT    CHECK ((until IS NULL) = (why IS NULL))
 ) STRICT;
 
 CREATE TABLE tokens (
@@ -26,7 +40,9 @@ CREATE TABLE tokens (
     made_at     INTEGER NOT NULL,
     made_by     TEXT    NOT NULL,
     expires_at  INTEGER NOT NULL,
-    used_at     INTEGER
+    used_at     INTEGER,
+    -- Its end was revoked before it was used.
+    revoked_at  INTEGER
 ) STRICT;
 
 CREATE TABLE issued (
@@ -44,10 +60,23 @@ CREATE TABLE issued (
     -- One token, one certificate, however many ask at once.
     token       BLOB    UNIQUE REFERENCES tokens (digest),
     revoked_at  INTEGER,
-    revoked_why TEXT,
+    revoked_why TEXT    CHECK ((revoked_at IS NULL) = (revoked_why IS NULL)),
     pem         BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX issued_by_name ON issued (name, not_after);
+-- A running node asks again at every change.
+CREATE INDEX issued_and_revoked ON issued (not_after) WHERE revoked_at IS NOT NULL;
+
+-- The newest revocation list of each issuing authority.
+CREATE TABLE crls (
+    issuer      TEXT    PRIMARY KEY REFERENCES issuers (serial),
+    number      INTEGER NOT NULL,
+    made_at     INTEGER NOT NULL,
+    next_at     INTEGER NOT NULL CHECK (next_at > made_at),
+    -- What it lists, by digest: a new one is made when that changed.
+    lists       BLOB    NOT NULL CHECK (length(lists) = 32),
+    der         BLOB    NOT NULL
+) STRICT;
 
 CREATE TABLE journal (
     number   INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -70,9 +99,23 @@ BEGIN SELECT RAISE (ABORT, 'what was issued is changed only by a revocation'); E
 CREATE TRIGGER tokens_are_kept BEFORE DELETE ON tokens
 BEGIN SELECT RAISE (ABORT, 'tokens are kept'); END;
 CREATE TRIGGER tokens_are_used_once BEFORE UPDATE ON tokens
-WHEN OLD.used_at IS NOT NULL OR OLD.digest <> NEW.digest OR OLD.expires_at <> NEW.expires_at
+WHEN OLD.used_at IS NOT NULL OR OLD.revoked_at IS NOT NULL OR OLD.digest <> NEW.digest OR OLD.expires_at <> NEW.expires_at
   OR OLD.name <> NEW.name OR OLD.profile <> NEW.profile
 BEGIN SELECT RAISE (ABORT, 'a token is used once'); END;
+CREATE TRIGGER roots_are_kept BEFORE DELETE ON roots
+BEGIN SELECT RAISE (ABORT, 'roots are kept'); END;
+CREATE TRIGGER roots_end_no_later BEFORE UPDATE ON roots
+WHEN OLD.serial <> NEW.serial OR OLD.pem <> NEW.pem OR NEW.until IS NULL OR NEW.until > OLD.until
+BEGIN SELECT RAISE (ABORT, 'a root is changed only by its end'); END;
+CREATE TRIGGER issuers_are_kept BEFORE DELETE ON issuers
+BEGIN SELECT RAISE (ABORT, 'issuers are kept'); END;
+CREATE TRIGGER issuers_end_no_later BEFORE UPDATE ON issuers
+WHEN OLD.serial <> NEW.serial OR OLD.pem <> NEW.pem OR OLD.root <> NEW.root
+  OR NEW.until IS NULL OR NEW.until > OLD.until
+BEGIN SELECT RAISE (ABORT, 'an issuer is changed only by its end'); END;
+CREATE TRIGGER crl_numbers_grow BEFORE UPDATE ON crls
+WHEN OLD.issuer <> NEW.issuer OR NEW.number <= OLD.number
+BEGIN SELECT RAISE (ABORT, 'the numbers of revocation lists grow'); END;
 CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal
 BEGIN SELECT RAISE (ABORT, 'the journal is kept'); END;
 CREATE TRIGGER journal_is_as_it_was BEFORE UPDATE ON journal
