@@ -75,7 +75,7 @@ class OwnPair:
 
     def look(self, now: datetime.datetime) -> bool:
         """Issues another one when the old one is due, or when another authority issues now."""
-        due = now >= self._lifetime.renew_at or self._issuer != self._issuing()
+        due = now >= self._lifetime.renew_at or self._issuer != self._issuing(now)
         # A clock that was set back makes the old one not valid yet: that is due as well.
         due = due or now < self._lifetime.not_before
         failed = self._failed_at
@@ -87,7 +87,7 @@ class OwnPair:
         return True
 
     def _issue(self, now: datetime.datetime) -> None:
-        issuer = self._issuing()
+        issuer = self._issuing(now)
         issued = self._authority.issue(self._wanted, now, who=_WHO)
         self._pair = KeyPair(issued.chain_pem, issued.key_pem)
         self._lifetime = Lifetime.of(issued.chain_pem)
@@ -99,16 +99,16 @@ class OwnPair:
             until=f"{self._lifetime.not_after:%Y-%m-%d %H:%M:%SZ}",
         )
 
-    def _issuing(self) -> str:
-        return self._authority.store.issuer(Side.SERVER).serial
+    def _issuing(self, now: datetime.datetime) -> str:
+        return self._authority.issuer(Side.SERVER, now).serial
 
 
 class OwnBundle:
-    """Whose client certificates the node's own authority vouches for: those below its root."""
+    """Whose client certificates the node's own authority vouches for: those below its roots."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, now: datetime.datetime) -> None:
         self._authority = authority
-        self._roots_pem = authority.root_pem
+        self._roots_pem = authority.bundle_pem(now)
 
     @property
     def name(self) -> str:
@@ -118,8 +118,9 @@ class OwnBundle:
         return self._roots_pem
 
     def look(self, now: datetime.datetime) -> bool:
-        """The root stays while the node runs; issuing authorities below it may come and go."""
-        return False
+        """Whether the trusted roots are others now: while the root is rolled there are two."""
+        before, self._roots_pem = self._roots_pem, self._authority.bundle_pem(now)
+        return self._roots_pem != before
 
 
 def node_name(host: str) -> str:

@@ -249,7 +249,7 @@ def _sources(
     if authority is None:
         bundle = FixedBundle(ThrowAwayPair.name, state.authority.root_pem)
         return Sources(ThrowAwayPair(state, config.node.names, now), bundle)
-    return Sources(OwnPair(authority, config.node.names, now), OwnBundle(authority))
+    return Sources(OwnPair(authority, config.node.names, now), OwnBundle(authority, now))
 
 
 def _name_exceptions(config: Config) -> None:

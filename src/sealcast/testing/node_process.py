@@ -80,8 +80,8 @@ class Node:
         if own is None:
             self._throw_away.save(self.state)
         self.authority = folder / "authority.pem"
-        root_pem = self._throw_away.root_pem if own is None else own.authority.root_pem
-        self.authority.write_bytes(root_pem)
+        bundle = self._throw_away.root_pem if own is None else own.authority.bundle_pem(_now())
+        self.authority.write_bytes(bundle)
         self.secrets = SecretsSeen()
         """What must not stand in the log; a test may add to it."""
         self._process: subprocess.Popen[bytes] | None = None
