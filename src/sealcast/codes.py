@@ -309,6 +309,12 @@ _SIGNALLING: Final = (
         "Ask for a token for this name: `sealcast identity token NAME`.",
     ),
     (
+        404,
+        "IDENTITY.NO_ISSUER",
+        "There is no authority of that serial here, or it is trusted no more.",
+        "Take the serial from the chain; or ask for `client`, `server` or `root`.",
+    ),
+    (
         400,
         "STREAM.BAD_NAME",
         "That is not a name a stream can have.",

@@ -53,4 +53,7 @@ identity.command("sealcast.cli.identity:show", name="show", help="What was issue
 identity.command(
     "sealcast.cli.identity_revoke:revoke", name="revoke", help="End what a name was given."
 )
+identity.command(
+    "sealcast.cli.identity_crl:crl", name="crl", help="What was revoked, as lists for others."
+)
 app.command(identity)

@@ -11,6 +11,7 @@ Specs: RFC 5280, SPIFFE X509-SVID.
 """
 
 import datetime
+import functools
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from typing import Final
 from cryptography import x509
 
 from sealcast.errors import LocalError, RemoteError, SealcastError
-from sealcast.identity import certificates
+from sealcast.identity import certificates, crl
 from sealcast.identity.certificates import Signer
 from sealcast.identity.issued import Certified, Issued
 from sealcast.identity.issuing import (
@@ -38,6 +39,7 @@ from sealcast.identity.keys_at_rest import open_pem, plain_pem
 from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import read_private
 from sealcast.identity.profiles import Side, profile
+from sealcast.identity.renewal_time import renew_at
 from sealcast.identity.requests import key_of_request
 from sealcast.identity.revocation import Reason
 from sealcast.identity.standing import in_force, trusted
@@ -203,6 +205,45 @@ class Authority:
                 for each in (*serials,) or (None,):
                     transaction.note(Attempt(at, who, "revoke", name, of, DONE, serial=each))
         return RevokedNow(name, tuple(serials), ended)
+
+    def crl(self, issuer: str, now: datetime.datetime) -> bytes:
+        """The revocation list (DER) of an issuing authority, by its serial or as the one that
+        issues now for a `Side`, or of a root, by its serial or as "root".
+
+        It is the last one until something changed or a day is over; then a key is opened.
+        IDENTITY.NO_ISSUER.
+        """
+        serial = issuer
+        if issuer == "root":
+            serial = in_force(self.store.roots(), now).serial
+        elif issuer in tuple(Side):
+            serial = self.issuer(Side(issuer), now).serial
+        for row in trusted(self.store.issuers(), now):
+            if row.serial == serial:
+                return crl.newest(self.store, row, functools.partial(self._signer, row), now)
+        of_root = self.store.crl(serial, int(now.timestamp()))
+        if of_root is None:
+            raise LocalError("IDENTITY.NO_ISSUER", f"It was {issuer[:60]!r}.")
+        return of_root.der
+
+    def crls(self, now: datetime.datetime) -> list[bytes]:
+        """The lists (DER) of all authorities that are trusted, roots and issuing ones: what a
+        verifier needs that checks whole chains.
+        """
+        serials = [row.serial for row in trusted(self.store.roots(), now)]
+        serials += [row.serial for row in trusted(self.store.issuers(), now)]
+        return [self.crl(serial, now) for serial in serials]
+
+    def renew_by(self, serial: str, now: datetime.datetime) -> datetime.datetime:
+        """When the holder of this certificate is to renew it: at two thirds of its life, earlier
+        when its authority is rolled (`sealcast.identity.renewal_time`). What is overdue is due now.
+
+        IDENTITY.UNKNOWN.
+        """
+        row = self.store.certificate(serial)
+        if row is None:
+            raise LocalError("IDENTITY.UNKNOWN", f"It was serial {serial[:60]!r}.")
+        return max(renew_at(row, self.store.issuers(row.side), self.store.roots()), now)
 
     def _key_of(self, request: bytes, wanted: Wanted) -> PublicKey:
         chosen, name = profile(wanted.profile), check_name(wanted.name)

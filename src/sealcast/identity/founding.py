@@ -28,11 +28,12 @@ from sealcast.identity.authorities import (
     make_root,
 )
 from sealcast.identity.certificates import Signer
+from sealcast.identity.crl import sign_root_list
 from sealcast.identity.keys import DEFAULT_KIND, generate
 from sealcast.identity.keys_at_rest import sealed_pem
 from sealcast.identity.names import check_trust_domain
 from sealcast.identity.private_files import sync_folder, write_private
-from sealcast.identity.profiles import Side
+from sealcast.identity.profiles import Side, issuing_lifetime
 from sealcast.identity.store import DONE, Attempt, IssuerRow, RootRow, Store
 from sealcast.secret import Secret
 
@@ -140,4 +141,5 @@ def _fill(
                     since_unix=at,
                 )
             )
+        sign_root_list(transaction, root, (), now, now + issuing_lifetime())
         transaction.note(Attempt(at, who, "init", domain, "", DONE))

@@ -60,10 +60,16 @@ class _Authorities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuing_days: int
 
 
+class _Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    list_hours: int
+    list_fresh_hours: int
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dated: datetime.date
     backdated_s: int
     authorities: _Authorities
+    revocation: _Revocation
     profiles: dict[str, Profile]
 
 
@@ -100,6 +106,16 @@ def root_lifetime() -> datetime.timedelta:
 
 def issuing_lifetime() -> datetime.timedelta:
     return datetime.timedelta(days=_file().authorities.issuing_days)
+
+
+def list_lifetime() -> datetime.timedelta:
+    """How long a revocation list is good for."""
+    return datetime.timedelta(hours=_file().revocation.list_hours)
+
+
+def list_fresh() -> datetime.timedelta:
+    """After how long there is a new one, even if nothing changed."""
+    return datetime.timedelta(hours=_file().revocation.list_fresh_hours)
 
 
 def kind_of(key: PublicKey) -> KeyKind:

@@ -209,6 +209,24 @@ class Writing:
         ).fetchone()
         return None if row is None else _token(row)
 
+    def next_crl_number(self, issuer: str, now: int) -> int:
+        """Greater than any before, and than those of a store that was lost and restored."""
+        (last,) = self._connection.execute(
+            "SELECT max(number) FROM crls WHERE issuer = ?", (issuer,)
+        ).fetchone()
+        return max(now, 0 if last is None else last + 1)
+
+    def add_crl(self, row: CrlRow, *, only: bool) -> None:
+        """Fails if its number is not greater than those before; with `only` they are deleted."""
+        self._connection.execute(
+            "INSERT INTO crls VALUES (?, ?, ?, ?, ?, ?)",
+            (row.issuer, row.number, row.made_unix, row.next_unix, row.lists, row.der),
+        )
+        if only:
+            self._connection.execute(
+                "DELETE FROM crls WHERE issuer = ? AND number < ?", (row.issuer, row.number)
+            )
+
     def note(self, attempt: Attempt) -> None:
         """An entry of the journal."""
         self._connection.execute(
@@ -326,6 +344,11 @@ class Store:
         rows = self._rows(f"SELECT * FROM issued {where} ORDER BY rowid DESC", values)  # noqa: S608
         return [_issued(row) for row in rows]
 
+    def certificate(self, serial: str) -> IssuedRow | None:
+        """What was issued under a serial (lower hex)."""
+        rows = self._rows("SELECT * FROM issued WHERE serial = ?", (serial,))
+        return _issued(rows[0]) if rows else None
+
     def revoked(self, after: int) -> list[IssuedRow]:
         """What was revoked and would still live, or would have lived until after `after`."""
         rows = self._rows(
@@ -333,6 +356,14 @@ class Store:
             (after,),
         )
         return [_issued(row) for row in rows]
+
+    def crl(self, issuer: str, now: int) -> CrlRow | None:
+        """The newest revocation list of an authority whose time has come."""
+        rows = self._rows(
+            "SELECT * FROM crls WHERE issuer = ? AND made_at <= ? ORDER BY number DESC LIMIT 1",
+            (issuer, now),
+        )
+        return _crl(rows[0]) if rows else None
 
     def tokens(self) -> list[TokenRow]:
         return [_token(row) for row in self._rows("SELECT * FROM tokens ORDER BY rowid")]
@@ -409,6 +440,17 @@ def _issuer(row: sqlite3.Row) -> IssuerRow:
         since_unix=row["since"],
         until_unix=row["until"],
         why=row["why"],
+    )
+
+
+def _crl(row: sqlite3.Row) -> CrlRow:
+    return CrlRow(
+        issuer=row["issuer"],
+        number=row["number"],
+        made_unix=row["made_at"],
+        next_unix=row["next_at"],
+        lists=row["lists"],
+        der=row["der"],
     )
 
 

@@ -67,15 +67,17 @@ CREATE INDEX issued_by_name ON issued (name, not_after);
 -- A running node asks again at every change.
 CREATE INDEX issued_and_revoked ON issued (not_after) WHERE revoked_at IS NOT NULL;
 
--- The newest revocation list of each issuing authority.
+-- The newest revocation list of each issuing authority. A root signs its lists ahead, while its key
+-- is there: they are published from `made_at` on.
 CREATE TABLE crls (
-    issuer      TEXT    PRIMARY KEY REFERENCES issuers (serial),
-    number      INTEGER NOT NULL,
-    made_at     INTEGER NOT NULL,
-    next_at     INTEGER NOT NULL CHECK (next_at > made_at),
+    issuer   TEXT    NOT NULL,
+    number   INTEGER NOT NULL,
+    made_at  INTEGER NOT NULL,
+    next_at  INTEGER NOT NULL CHECK (next_at > made_at),
     -- What it lists, by digest: a new one is made when that changed.
-    lists       BLOB    NOT NULL CHECK (length(lists) = 32),
-    der         BLOB    NOT NULL
+    lists    BLOB    NOT NULL CHECK (length(lists) = 32),
+    der      BLOB    NOT NULL,
+    PRIMARY KEY (issuer, number)
 ) STRICT;
 
 CREATE TABLE journal (
@@ -113,9 +115,11 @@ CREATE TRIGGER issuers_end_no_later BEFORE UPDATE ON issuers
 WHEN OLD.serial <> NEW.serial OR OLD.pem <> NEW.pem OR OLD.root <> NEW.root
   OR NEW.until IS NULL OR NEW.until > OLD.until
 BEGIN SELECT RAISE (ABORT, 'an issuer is changed only by its end'); END;
-CREATE TRIGGER crl_numbers_grow BEFORE UPDATE ON crls
-WHEN OLD.issuer <> NEW.issuer OR NEW.number <= OLD.number
+CREATE TRIGGER crl_numbers_grow BEFORE INSERT ON crls
+WHEN EXISTS (SELECT 1 FROM crls WHERE issuer = NEW.issuer AND number >= NEW.number)
 BEGIN SELECT RAISE (ABORT, 'the numbers of revocation lists grow'); END;
+CREATE TRIGGER crls_are_as_they_were BEFORE UPDATE ON crls
+BEGIN SELECT RAISE (ABORT, 'a revocation list is followed by another one'); END;
 CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal
 BEGIN SELECT RAISE (ABORT, 'the journal is kept'); END;
 CREATE TRIGGER journal_is_as_it_was BEFORE UPDATE ON journal
