@@ -6,6 +6,7 @@ import math
 import socket
 import threading
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, cast
@@ -19,8 +20,10 @@ from tests.unit.transport_streams import transport_stream
 from sealcast.errors import RemoteError
 from sealcast.ingest.mpegts import (
     BFramesSeen,
+    Continued,
     Ended,
     Event,
+    Inlet,
     ParameterSetsSeen,
     ProgrammeFound,
     Remarked,
@@ -29,6 +32,9 @@ from sealcast.ingest.mpegts import (
 )
 from sealcast.ingest.mpegts.h264 import ParameterSets, nal_type, nal_units
 from sealcast.ingest.mpegts.opus import opus_samples
+from sealcast.ts.announcement import Announcement, Word, read_announcement
+from sealcast.ts.packet import PACKET, Cutter, null_packet
+from sealcast.ts.switch import Phase, Switch
 
 SPS_TYPE, PPS_TYPE = 7, 8
 
@@ -48,9 +54,11 @@ class RecordingSink:
 
 
 class Run:
-    """A publisher fed with given bytes to its end."""
+    """A publisher fed with given bytes to its end; `heirs` come over connections of their own."""
 
-    def __init__(self, *pieces: bytes, refuse: RemoteError | None = None) -> None:
+    def __init__(
+        self, *pieces: bytes, refuse: RemoteError | None = None, heirs: Sequence[bytes] = ()
+    ) -> None:
         self.events: list[Event] = []
         self.video = RecordingSink()
         self.audio = RecordingSink()
@@ -59,15 +67,23 @@ class Run:
         self.publisher = TsPublisher(
             theirs.detach(), name="test", open_sinks=self.open_sinks, report=self.events.append
         )
+        self.heirs: list[Inlet] = []
+        ends = [ours]
+        for _ in heirs:
+            ours, theirs = socket.socketpair()
+            ends.append(ours)
+            self.heirs.append(Inlet(theirs))
+            assert self.publisher.append(self.heirs[-1])
         self.publisher.start()
 
         def feed() -> None:
-            with ours:
-                for piece in pieces:
-                    try:
-                        ours.sendall(piece)
-                    except OSError:
-                        return
+            for end, sent in zip(ends, [pieces, *((heir,) for heir in heirs)], strict=True):
+                with end:
+                    for piece in sent:
+                        try:
+                            end.sendall(piece)
+                        except OSError:
+                            break
 
         writer = threading.Thread(target=feed)
         writer.start()
@@ -345,3 +361,74 @@ def test_the_length_of_an_opus_packet_is_read_from_its_first_bytes(
     packet: bytes, samples: int | None
 ) -> None:
     assert opus_samples(packet) == samples
+
+
+def parts_of(stream: bytes, changes: int) -> list[bytes]:
+    """A stream as so many connections carry it, one after the other."""
+    switch, packets = Switch(), Cutter().push(stream)
+    parts, share = [b""], len(packets) // (changes + 1)
+    for place, packet in enumerate(packets):
+        if place and place % share == 0 and len(parts) <= changes:
+            switch.change()
+            parts.append(b"")
+        spread = switch.push([packet])
+        before = -2 if switch.phase is not Phase.STEADY or spread.is_over else -1
+        parts[before] += spread.present
+        parts[-1] += spread.coming
+    assert len(parts) == changes + 1
+    assert all(parts)
+    return parts
+
+
+@pytest.mark.parametrize("audio", ["aac", "libopus"])
+@pytest.mark.parametrize("start", [0, (1 << 33) - 90_000])
+def test_a_stream_over_four_connections_makes_the_same_frames_as_over_one(
+    audio: str, start: int
+) -> None:
+    """No frame lost, doubled or out of order; every timestamp the same, across a wrap too."""
+    stream = transport_stream(seconds=4, audio=audio, start=start)
+    whole = Run(stream)
+    first, *others = parts_of(stream, 3)
+    run = Run(first, heirs=others)
+    for mine, its in ((run.video, whole.video), (run.audio, whole.audio)):
+        assert [frame[0] for frame in mine.frames] == [frame[0] for frame in its.frames]
+        assert [frame[1] for frame in mine.frames] == [frame[1] for frame in its.frames]
+    assert len(run.video.frames) == 120
+    assert run.ended == Ended("STREAM.ENDED", "The encoder closed the connection.")
+    assert [event.inlet for event in run.seen(Continued)] == run.heirs
+    assert run.publisher.counters is run.heirs[-1].counters, "what came is counted where it came"
+    assert not run.seen(Remarked)
+
+
+def test_an_encoders_word_is_answered_and_not_demuxed() -> None:
+    ours, theirs = socket.socketpair()
+    heard: list[Announcement] = []
+    run = bytes(range(16))
+
+    def announced(told: Announcement) -> bool:
+        heard.append(told)
+        return True
+
+    events: list[Event] = []
+    publisher = TsPublisher(
+        theirs.detach(),
+        name="test",
+        open_sinks=lambda _: Sinks(None, None),
+        report=events.append,
+        announced=announced,
+    )
+    with ours:
+        publisher.start()
+        ours.sendall(Announcement(Word.CONTINUES, run).packet())
+        assert publisher.join(20), "another worker reads the connection on"
+        answer = ours.recv(PACKET, socket.MSG_WAITALL)
+    assert heard == [Announcement(Word.CONTINUES, run)]
+    assert read_announcement(answer) == Announcement(Word.ADMITTED, run)
+    assert not events
+    publisher.inlet.close()
+
+
+@given(st.binary(max_size=PACKET))
+def test_no_other_packet_is_taken_for_an_announcement(data: bytes) -> None:
+    assert read_announcement(data) is None
+    assert read_announcement(null_packet(data[:184])) is None

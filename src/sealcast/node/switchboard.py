@@ -53,6 +53,8 @@ class Switchboard:
         self._out_of_order: dict[int, int] = {}
         """Publishers' legs whose pictures are not sent in the order in which they are shown, and
         the track of these pictures."""
+        self._feeding: dict[int, int] = {}
+        """Which leg feeds as the relay's source of another leg's number: one that succeeded it."""
 
     # ---- legs --------------------------------------------------------------------------------
 
@@ -74,6 +76,8 @@ class Switchboard:
     def over(self, leg: int, code: str, detail: str | None = None) -> None:
         """A leg is over on the native side."""
         self._out_of_order.pop(leg, None)
+        for source in [source for source, heir in self._feeding.items() if heir == leg]:
+            del self._feeding[source]
         self.ledger.close(leg, code, detail, time.time())
         known = self.ledger.get(leg)
         if self._close.pop(leg, None) is not None and known is not None:
@@ -133,6 +137,18 @@ class Switchboard:
         for track in publication.new_tracks:
             shape = track.shape
             self.relay.add_track(track.id, shape.kind, shape.codec, shape.clock_rate)
+
+    def succeed(self, leg: int, heir: int, source: int) -> None:
+        """`heir` goes on where the connection `leg` of the same publisher ended, into the same
+        sinks; the relay knows these as `source`, the leg that they were made for.
+        """
+        self._feeding[source] = heir
+        if (track := self._out_of_order.pop(leg, None)) is not None:
+            self._out_of_order[heir] = track
+        self.hub.succeed(leg, heir)
+        stream = self.hub.get(self.hub.stream_of(heir) or "")
+        if stream is not None and any(track.source == heir for track in stream.tracks):
+            self._flows(heir)
 
     def pictures_out_of_order(self, leg: int, track: int) -> None:
         """A publisher's programme has B-frames.
@@ -225,20 +241,22 @@ class Switchboard:
             case wire.LegClosed():
                 self.over(event.leg, event.code, event.detail)
             case wire.TrackLive():
-                leg = self.ledger.get(event.source)
-                if leg is not None:
-                    # The relay tells the stage of its own legs; a connection's leg it cannot.
-                    since_ms = (time.time() - leg.started_unix) * 1000
-                    self.ledger.media_flows(event.source, since_ms)
+                source = self._feeding.get(event.source, event.source)
+                self._flows(source)
                 # Whoever fed the track before may have been another encoder, set otherwise.
-                backwards = self._out_of_order.get(event.source) == event.track
+                backwards = self._out_of_order.get(source) == event.track
                 self.hub.describe(event.track, has_b_frames=backwards)
-                self.carry_out(self.hub.went_live(event.track, event.source))
-                stream = self.hub.stream_of(event.source)
-                _log.info("track live", stream=stream, track=event.track, leg=event.source)
+                self.carry_out(self.hub.went_live(event.track, source))
+                stream = self.hub.stream_of(source)
+                _log.info("track live", stream=stream, track=event.track, leg=source)
                 self.stir(stream)
             case _:
                 pass
+
+    def _flows(self, leg: int) -> None:
+        # The relay tells the stage of its own legs; a connection's leg it cannot.
+        if (known := self.ledger.get(leg)) is not None:
+            self.ledger.media_flows(leg, (time.time() - known.started_unix) * 1000)
 
 
 def _log_end(leg: Leg) -> None:

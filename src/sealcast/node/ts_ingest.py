@@ -5,6 +5,11 @@ its tracks, tells the hub what was learnt of the stream, ends leg and connection
 
 Does not: demux (`sealcast.ingest.mpegts`) or terminate TLS (the front).
 
+An encoder may announce that its new connection continues another (`sealcast.ts.announcement`), as
+`sealcast publish` does to change certificates. Where both are of the same proved identity and the
+same run, the demuxer of the older one reads on in the newer one: one feed, and no viewer can tell.
+An encoder that only connects again takes over as any publisher does (`sealcast.streams.hub`).
+
 How a leg ended is the demuxer's verdict: it read the stream to its end. Only where it has no
 complaint may the connection know better (TLS.IDLE: not the encoder closed it, the front did).
 """
@@ -16,7 +21,7 @@ import contextlib
 import time
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -24,8 +29,10 @@ import structlog
 from sealcast.errors import LocalError, RemoteError, SealcastError
 from sealcast.ingest.mpegts import (
     BFramesSeen,
+    Continued,
     Ended,
     Event,
+    Inlet,
     ParameterSetsSeen,
     ProgrammeFound,
     Remarked,
@@ -40,15 +47,20 @@ from sealcast.node.ports import FrontPort, native_refusal
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Channel, Note, Policy, Role, admit
 from sealcast.streams import TrackShape
+from sealcast.ts.announcement import Announcement, Word
+from sealcast.ts.packet import PACKET
 from sealcast.wire import ConnectionClosed, ConnectionOpened
 
 WAY: Final = "mpegts"
-TS_PACKET: Final = 188
 _VIDEO: Final = TrackShape("video", "H264", 90_000)
 _AUDIO: Final = TrackShape("audio", "opus", 48_000, channels=2)
 _NO_COMPLAINT: Final = "STREAM.ENDED"
 _SAYS_NO_MORE: Final = frozenset({"TLS.PEER_CLOSED", "NODE.CLOSED_BY_NODE"})
 """Ends of a connection that do not explain the end of the stream in it."""
+_OF_ONE_CONNECTION: Final = ("IDENTITY.", "TLS.")
+"""Reasons to end a connection that are none to end the one that continues it."""
+_OF_THE_PROGRAMME: Final = frozenset({"STREAM.B_FRAMES", "TS.UNSUPPORTED_CODEC"})
+"""Notes that are as true of the connection that continues as of the one before."""
 _log = structlog.get_logger()
 _Result = TypeVar("_Result")
 
@@ -61,12 +73,30 @@ class _Encoder:
     connection: int
     stream: str
     identity: Identity
+    inlet: Inlet
+    feed: _Feed
+    gone: ConnectionClosed | None = None
+    """The front's last word."""
+
+
+@dataclass(slots=True)
+class _Feed:
+    """What one demuxer makes of a connection and of those that continue it."""
+
     publisher: TsPublisher
+    encoders: list[_Encoder] = field(default_factory=list)
+    """The one that feeds it now, then those that wait to continue it."""
+    run: bytes | None = None
+    """The encoder's name for its run, if it told one."""
+    source: int | None = None
+    """What the relay calls it: the leg for which its sinks were made."""
     video_track: int | None = None
     verdict: Ended | None = None
     """Of the demuxer."""
-    gone: ConnectionClosed | None = None
-    """The front's last word."""
+
+    @property
+    def feeding(self) -> _Encoder:
+        return self.encoders[0]
 
 
 class TsIngest:
@@ -141,10 +171,13 @@ class TsIngest:
         publisher = TsPublisher(
             descriptor,
             name=stream,
-            open_sinks=lambda found: self._in_loop(self._attach(encoder, found)),
-            report=lambda happened: self._tell(encoder, happened),
+            open_sinks=lambda found: self._in_loop(self._attach(feed, found)),
+            report=lambda happened: self._tell(feed, happened),
+            announced=lambda told: self._in_loop(self._announced(encoder, told)),
         )
-        encoder = _Encoder(leg, connection, stream, identity, publisher)
+        feed = _Feed(publisher)
+        encoder = _Encoder(leg, connection, stream, identity, publisher.inlet, feed)
+        feed.encoders.append(encoder)
         self._encoders[connection] = encoder
         self._board.register(leg, lambda code: self._close(encoder, code))
         publisher.start()
@@ -152,10 +185,19 @@ class TsIngest:
     def closed(self, event: ConnectionClosed) -> None:
         """The connection is gone; the demuxer reads what is left and gives its verdict."""
         encoder = self._encoders.get(event.connection)
-        if encoder is not None:
-            encoder.gone = event
-            if encoder.verdict is not None:
-                self._over(encoder, encoder.verdict)
+        if encoder is None:
+            return
+        encoder.gone, feed = event, encoder.feed
+        if feed.verdict is not None:
+            self._over(encoder, feed.verdict)
+        elif (
+            encoder is not feed.feeding
+            and not encoder.inlet.has_media()
+            # The demuxer's thread may have come to it since: then its verdict counts.
+            and feed.publisher.withdraw(encoder.inlet)
+        ):
+            # It went before its turn came, and took nothing of the stream with it.
+            self._over(encoder, Ended(_NO_COMPLAINT, "It was closed before its turn came."))
 
     def count(self) -> None:
         """Bring the counters of these legs into the ledger: the relay does not know them."""
@@ -166,7 +208,7 @@ class TsIngest:
         """Wait for the threads of encoders that were closed."""
         deadline = time.monotonic() + timeout_s
         for encoder in list(self._encoders.values()):
-            encoder.publisher.join(max(0.0, deadline - time.monotonic()))
+            encoder.feed.publisher.join(max(0.0, deadline - time.monotonic()))
 
     # ---- called from the demuxer's thread ----------------------------------------------------
 
@@ -183,15 +225,42 @@ class TsIngest:
             future.cancel()
             raise LocalError("NODE.STOPPING") from error
 
-    def _tell(self, encoder: _Encoder, event: Event) -> None:
+    def _tell(self, feed: _Feed, event: Event) -> None:
         # The loop may be closed already: then nobody is left to be told.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._happened, encoder, event)
+            self._loop.call_soon_threadsafe(self._happened, feed, event)
 
     # ---- in the event loop -------------------------------------------------------------------
 
-    async def _attach(self, encoder: _Encoder, found: ProgrammeFound) -> Sinks:
+    async def _announced(self, encoder: _Encoder, told: Announcement) -> bool:
+        """What an encoder says before its stream; whether another's demuxer reads it from here."""
+        if self._encoders.get(encoder.connection) is not encoder:
+            return False
+        if told.word is Word.CONTINUES:
+            for elder in list(self._encoders.values()):
+                if elder is not encoder and self._continues(encoder, elder, told.run):
+                    encoder.feed = elder.feed
+                    elder.feed.encoders.append(encoder)
+                    return True
+        encoder.feed.run = told.run
+        return False
+
+    @staticmethod
+    def _continues(encoder: _Encoder, elder: _Encoder, run: bytes) -> bool:
+        """Whether `elder` feeds what `encoder` continues; its demuxer has the inlet then."""
+        feed = elder.feed
+        return (
+            elder is feed.feeding
+            and feed.run == run
+            and feed.verdict is None
+            and elder.stream == encoder.stream
+            and elder.identity.same_as(encoder.identity)
+            and feed.publisher.append(encoder.inlet)
+        )
+
+    async def _attach(self, feed: _Feed, found: ProgrammeFound) -> Sinks:
         """The sinks of what an encoder brings. Raises `SealcastError` if it may not."""
+        encoder = feed.feeding
         if self._encoders.get(encoder.connection) is not encoder:
             raise RemoteError("STREAM.ENDED")
         shapes = [
@@ -213,38 +282,57 @@ class TsIngest:
             track.kind: board.relay.frame_sink(track.id, encoder.leg)
             for track in publication.tracks
         }
-        encoder.video_track = next(
+        feed.source = encoder.leg
+        feed.video_track = next(
             (track.id for track in publication.tracks if track.kind == "video"), None
         )
         board.stir(encoder.stream)
         return Sinks(sinks.get("video"), sinks.get("audio"))
 
-    def _happened(self, encoder: _Encoder, event: Event) -> None:
-        board = self._board
+    def _happened(self, feed: _Feed, event: Event) -> None:
+        board, encoder = self._board, feed.feeding
+        told = {"leg": encoder.leg, "stream": encoder.stream}
         match event:
             case ProgrammeFound():
-                told = {"leg": encoder.leg, "stream": encoder.stream}
                 _log.info("programme found", **told, **_codecs(event))
-            case ParameterSetsSeen(profile) if encoder.video_track is not None:
-                board.hub.describe(encoder.video_track, profile_level_id=profile)
+            case ParameterSetsSeen(profile) if feed.video_track is not None:
+                board.hub.describe(feed.video_track, profile_level_id=profile)
                 board.stir(encoder.stream)
-            case BFramesSeen() if encoder.video_track is not None:
-                board.pictures_out_of_order(encoder.leg, encoder.video_track)
+            case BFramesSeen() if feed.video_track is not None:
+                board.pictures_out_of_order(encoder.leg, feed.video_track)
                 board.ledger.note(encoder.leg, Note("STREAM.B_FRAMES"))
                 board.stir(encoder.stream)
             case Remarked(code, detail):
-                told = {"leg": encoder.leg, "stream": encoder.stream}
                 _log.warning("remark", **told, code=code, detail=detail)
                 board.ledger.note(encoder.leg, Note(code, detail))
+            case Continued(inlet):
+                while feed.feeding.inlet is not inlet and len(feed.encoders) > 1:
+                    before = self._succeed(feed)
+                    words = f"Leg {feed.feeding.leg} continues it."
+                    self._over(before, Ended("STREAM.TAKEN_OVER", words))
             case Ended():
-                encoder.verdict = event
-                if event.code != _NO_COMPLAINT or encoder.gone is not None:
-                    self._over(encoder, event)
-                else:
-                    # The front's last word is on its way; a broken promise must not keep the leg.
-                    self._loop.call_later(limits.LAST_WORD_S, self._over, encoder, event)
+                feed.verdict = event
+                for one in list(feed.encoders):
+                    if event.code != _NO_COMPLAINT or one.gone is not None:
+                        self._over(one, event)
+                    else:
+                        # The front's last word is on its way; a broken promise must not keep the
+                        # leg.
+                        self._loop.call_later(limits.LAST_WORD_S, self._over, one, event)
             case _:
                 pass
+
+    def _succeed(self, feed: _Feed) -> _Encoder:
+        """The next encoder's turn; the one before it, whose end is the caller's to tell."""
+        before = feed.encoders.pop(0)
+        heir, board = feed.feeding, self._board
+        told = {"leg": heir.leg, "stream": heir.stream}
+        _log.info("continued", **told, before=before.leg)
+        board.succeed(before.leg, heir.leg, before.leg if feed.source is None else feed.source)
+        known = board.ledger.get(before.leg)
+        notes = () if known is None else known.notes
+        board.ledger.note(heir.leg, *(note for note in notes if note.code in _OF_THE_PROGRAMME))
+        return before
 
     def _over(self, encoder: _Encoder, verdict: Ended) -> None:
         """The demuxer is done and the connection gone, or enough was waited for that."""
@@ -252,6 +340,8 @@ class TsIngest:
             return
         self._count(encoder)
         del self._encoders[encoder.connection]
+        if encoder is not encoder.feed.feeding and encoder in encoder.feed.encoders:
+            encoder.feed.encoders.remove(encoder)
         code, detail, gone = verdict.code, verdict.detail, encoder.gone
         if code == _NO_COMPLAINT and gone is not None:
             code = code if gone.code in _SAYS_NO_MORE else gone.code
@@ -259,11 +349,11 @@ class TsIngest:
         self._board.end(encoder.leg, code, detail)
 
     def _count(self, encoder: _Encoder) -> None:
-        seen, gone = encoder.publisher.counters, encoder.gone
+        seen, gone = encoder.inlet.counters, encoder.gone
         self._board.ledger.count(
             encoder.leg,
             Counters(
-                packets_in=seen.bytes_in // TS_PACKET,
+                packets_in=seen.bytes_in // PACKET,
                 bytes_in=seen.bytes_in if gone is None else max(seen.bytes_in, gone.bytes_in),
                 bytes_out=0 if gone is None else gone.bytes_out,
                 drops=dict(seen.drops),
@@ -271,8 +361,20 @@ class TsIngest:
         )
 
     def _close(self, encoder: _Encoder, code: str) -> None:
-        """End the demuxer, then the connection."""
-        encoder.publisher.stop(code)
+        """End the demuxer, unless another connection continues it; then the connection."""
+        feed = encoder.feed
+        is_feeding = encoder in feed.encoders and encoder is feed.feeding
+        if is_feeding and not code.startswith(_OF_ONE_CONNECTION):
+            for heir in feed.encoders[:0:-1]:
+                self._board.end(heir.leg, code)
+        feed.publisher.stop(code, encoder.inlet)
+        if encoder in feed.encoders and len(feed.encoders) > 1:
+            self._count(encoder)
+            del self._encoders[encoder.connection]
+            if is_feeding:
+                self._succeed(feed)
+            else:
+                feed.encoders.remove(encoder)
         self._front.close_connection(encoder.connection, code)
 
 

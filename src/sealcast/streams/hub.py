@@ -4,6 +4,9 @@ A publisher's turn: a name without a publisher is free. The same proved identity
 itself: the new leg waits (`pending`) until the relay reports its first key frame (`went_live`),
 then the old leg ends with STREAM.TAKEN_OVER and viewers stay. Any other identity gets STREAM.TAKEN.
 
+A publisher whose new connection carries on its own stream where the old one ended does not wait: it
+is the same picture, and the new leg stands in the old one's place from there on (`succeed`).
+
 That holds for a publisher whose handshake is over (`proved`). One that has only asked holds nothing
 against others: it ends with STREAM.YIELDED when another identity comes. Else whoever has a token
 could keep the real encoder out by asking again and again, and never be seen. A stranger gains
@@ -211,6 +214,31 @@ class Hub:
                 stream, change = self._promote(stream)
         self._streams[stream.name] = stream
         return change
+
+    def succeed(self, leg: int, heir: int) -> None:
+        """`heir` is the leg of the same publisher from now on, and feeds what `leg` fed.
+
+        Nothing happens where `leg` publishes nothing (yet).
+        """
+        stream = self._streams.get(self._stream_of_leg.get(leg, ""))
+        if stream is None or leg in stream.viewers:
+            return
+
+        def publisher(known: Publisher | None) -> Publisher | None:
+            is_it = known is not None and known.leg == leg
+            return replace(known, leg=heir) if known is not None and is_it else known
+
+        def track(known: Track) -> Track:
+            return replace(known, source=heir) if known.source == leg else known
+
+        self._stream_of_leg[heir] = self._stream_of_leg.pop(leg)
+        self._streams[stream.name] = replace(
+            stream,
+            publisher=publisher(stream.publisher),
+            pending=publisher(stream.pending),
+            tracks=tuple(track(known) for known in stream.tracks),
+            pending_tracks=tuple(track(known) for known in stream.pending_tracks),
+        )
 
     # --- watching -------------------------------------------------------------------------------
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sealcast.ingest.mpegts.source import Inlet
 
 
 class Sink(Protocol):
@@ -47,10 +50,18 @@ class BFramesSeen:
 
 @dataclass(frozen=True, slots=True)
 class Remarked:
-    """Something was survived. The same code is reported once per stream; `drops` counts on."""
+    """Something was survived. A code is reported once per connection; `drops` counts on."""
 
     code: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """A connection has ended, and the one that continues it feeds the programme from here on."""
+
+    inlet: Inlet
+    """Which one: that of the worker that it was opened for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Ended:
     detail: str
 
 
-Event = ProgrammeFound | ParameterSetsSeen | BFramesSeen | Remarked | Ended
+Event = ProgrammeFound | ParameterSetsSeen | BFramesSeen | Remarked | Continued | Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +95,12 @@ class Counters:
     drops: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outlet:
-    """Where a demuxer's work goes. `open_sinks` may raise `SealcastError` to refuse a programme."""
+    """Where a demuxer's work goes. `open_sinks` may raise `SealcastError` to refuse a programme.
+
+    `counters` are those of the connection that feeds it now.
+    """
 
     open_sinks: Callable[[ProgrammeFound], Sinks]
     report: Callable[[Event], None]
