@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sealcast.errors import LocalError, RemoteError
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+SigningKey = PrivateKey | rsa.RSAPrivateKey
+"""What an end may sign with. RSA keys are not made here; encoders and tokens bring them."""
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 DEFAULT_KIND: Final = "p256"
@@ -60,8 +62,10 @@ def check_strength(key: object) -> PublicKey:
             raise RemoteError("IDENTITY.WEAK_KEY", "It is of a kind that no certificate has here.")
 
 
-def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | None:
+def digest_for(key: SigningKey) -> hashes.SHA256 | hashes.SHA384 | None:
     """The hash that `key` signs with: as strong as its curve, none for Ed25519 (RFC 8410 §3)."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
-    return hashes.SHA384() if isinstance(key.curve, ec.SECP384R1) else hashes.SHA256()
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
+        return hashes.SHA384()
+    return hashes.SHA256()

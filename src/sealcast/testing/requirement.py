@@ -53,6 +53,22 @@ def _nss_dev() -> str | None:
     return None if found.returncode == 0 else "pkg-config does not know nss and nspr"
 
 
+def softhsm_module() -> Path | None:
+    """SoftHSM's PKCS#11 library."""
+    found = (
+        Path("/usr/lib/softhsm/libsofthsm2.so"),
+        Path("/usr/lib64/pkcs11/libsofthsm2.so"),
+        Path("/usr/local/lib/softhsm/libsofthsm2.so"),
+    )
+    return next((path for path in found if path.exists()), None)
+
+
+def _softhsm() -> str | None:
+    if (reason := _program("softhsm2-util")() or _module("pkcs11")()) is not None:
+        return reason
+    return None if softhsm_module() else "SoftHSM's library is in none of its usual places"
+
+
 def _gst_srtp() -> str | None:
     for program in ("gst-launch-1.0", "gst-inspect-1.0"):
         if (reason := _program(program)()) is not None:
@@ -127,6 +143,7 @@ REQUIREMENTS = {
         Requirement("aiortc", "PyPI's aiortc", _module("aiortc")),
         Requirement("aiohttp", "PyPI's aiohttp", _module("aiohttp")),
         Requirement("openssl", "Debian's openssl", _program("openssl")),
+        Requirement("softhsm", "Debian's softhsm2 and PyPI's python-pkcs11", _softhsm),
         Requirement("gcc", "Debian's gcc", _program("gcc")),
         Requirement("nss-dev", "Debian's libnss3-dev and pkg-config", _nss_dev),
         Requirement("gstreamer", "Debian's gstreamer1.0-tools, -plugins-good, -bad", _gst_srtp),

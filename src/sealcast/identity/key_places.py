@@ -1,0 +1,115 @@
+"""A private key wherever it lives: in a private file, or in a token.
+
+Does: opens both by the one word that a configuration or a command has for it; signs handshakes with
+either, in the terms of TLS.
+
+Does not: open keys that are encrypted under a passphrase: an end starts unattended. (An authority's
+keys are opened by `sealcast.identity.authority_keys`.)
+
+Specs: RFC 8446 §4.2.3 (signature schemes), RFC 7512 (`pkcs11:`).
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+from sealcast.errors import LocalError
+from sealcast.identity import key_uri, pkcs11
+from sealcast.identity.keys import SigningKey
+from sealcast.identity.private_files import read_private
+
+
+def load_key(where: str | Path) -> SigningKey:
+    """The key in a PEM file, or the one that a `pkcs11:` URI names.
+
+    Of a file: IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED, IDENTITY.PASSPHRASE_MISSING (it is
+    encrypted), IDENTITY.CERTIFICATE_MALFORMED. Of a token: HSM.BAD_URI and what
+    `sealcast.identity.pkcs11.open_key` refuses.
+    """
+    if isinstance(where, str) and key_uri.is_key_uri(where):
+        return pkcs11.open_key(key_uri.parse(where))
+    path = Path(where)
+    try:
+        pem = read_private(path)
+    except OSError as error:
+        raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except TypeError:
+        raise LocalError("IDENTITY.PASSPHRASE_MISSING", f"{path.name} is encrypted.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        # Nothing of what a damaged file holds may come out with the error.
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"It is {path.name}.") from None
+    if not isinstance(
+        key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+    ):
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{path.name} holds no key that signs.")
+    return key
+
+
+_Scheme = Callable[[SigningKey, bytes], bytes]
+
+
+def _ecdsa(curve: type[ec.EllipticCurve], algorithm: hashes.HashAlgorithm) -> _Scheme:
+    def sign(key: SigningKey, message: bytes) -> bytes:
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, curve):
+            raise _other_kind()
+        return key.sign(message, ec.ECDSA(algorithm))
+
+    return sign
+
+
+def _rsa(scheme: padding.AsymmetricPadding, algorithm: hashes.HashAlgorithm) -> _Scheme:
+    def sign(key: SigningKey, message: bytes) -> bytes:
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise _other_kind()
+        return key.sign(message, scheme, algorithm)
+
+    return sign
+
+
+def _pss(algorithm: hashes.HashAlgorithm) -> padding.PSS:
+    return padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
+
+
+def _ed25519(key: SigningKey, message: bytes) -> bytes:
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise _other_kind()
+    return key.sign(message)
+
+
+def _other_kind() -> LocalError:
+    return LocalError("TLS.SIGNER_FAILED", "The key is of another kind than its certificate's.")
+
+
+_SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+SCHEMES: Final[Mapping[str, _Scheme]] = MappingProxyType(
+    {
+        "ecdsa_secp256r1_sha256": _ecdsa(ec.SECP256R1, _SHA256),
+        "ecdsa_secp384r1_sha384": _ecdsa(ec.SECP384R1, _SHA384),
+        "ed25519": _ed25519,
+        "rsa_pss_rsae_sha256": _rsa(_pss(_SHA256), _SHA256),
+        "rsa_pss_rsae_sha384": _rsa(_pss(_SHA384), _SHA384),
+        "rsa_pss_rsae_sha512": _rsa(_pss(_SHA512), _SHA512),
+        "rsa_pkcs1_sha256": _rsa(padding.PKCS1v15(), _SHA256),
+        "rsa_pkcs1_sha384": _rsa(padding.PKCS1v15(), _SHA384),
+        "rsa_pkcs1_sha512": _rsa(padding.PKCS1v15(), _SHA512),
+    }
+)
+"""What a key signs a handshake with, by the names of RFC 8446 §4.2.3."""
+
+
+def sign_handshake(key: SigningKey, scheme: str, message: bytes) -> bytes:
+    """The signature over a handshake's `message` by `scheme`, one of `SCHEMES`.
+
+    TLS.SIGNER_FAILED if the key is of another kind; of a token, its refusals.
+    """
+    sign = SCHEMES.get(scheme)
+    if sign is None:
+        raise LocalError("TLS.SIGNER_FAILED", f"No key here signs by {scheme[:40]!r}.")
+    return sign(key, message)
