@@ -496,7 +496,7 @@ def srtp_unprotect_pairs(
     pairs: Iterable[tuple[SrtpReceiver, BytesLike]], rtcp: bool
 ) -> list[bytes | SrtpError]: ...
 def srtp_protect_arena(
-    senders: Sequence[SrtpSender],
+    contexts: Sequence[SrtpSender],
     which: BytesLike,
     arena: BytesLike,
     offsets: BytesLike,
@@ -505,7 +505,7 @@ def srtp_protect_arena(
     rtcp: bool,
 ) -> int: ...
 def srtp_unprotect_arena(
-    receivers: Sequence[SrtpReceiver],
+    contexts: Sequence[SrtpReceiver],
     which: BytesLike,
     arena: BytesLike,
     offsets: BytesLike,

@@ -887,9 +887,13 @@ _KEYS: Final = (
     ),
     (
         "SRTP.KEY_EXHAUSTED",
-        "A master key, or one SSRC under it, has protected as many packets as is safe.",
-        "Agree on a new key: join again, or add one to both ends. If an SSRC has reached its last "
-        "rollover counter, send on under another SSRC: a new key does not begin it again.",
+        "A master key has protected as many packets as is safe.",
+        "Agree on a new key: join again, or add one to both ends.",
+    ),
+    (
+        "SRTP.SSRC_EXHAUSTED",
+        "A packet's SSRC has used its last packet index.",
+        "Send on under another SSRC: a new key does not begin this one again.",
     ),
     (
         "SRTP.INDEX_USED",

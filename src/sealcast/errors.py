@@ -124,6 +124,12 @@ class KeyExpired(SrtpError, LocalError):
     code = "SRTP.KEY_EXHAUSTED"
 
 
+class SourceExhausted(SrtpError):
+    """The SSRC has used its last index (RFC 3711 §9.2), which a new key does not change."""
+
+    code = "SRTP.SSRC_EXHAUSTED"
+
+
 class PacketIndexUsed(SrtpError, LocalError):
     """The sender protected this sequence number before, or cannot rule it out."""
 
@@ -225,6 +231,7 @@ SRTP_ERRORS: Final[Mapping[str, type[SrtpError]]] = {
         TooManySources,
         SourceNotDeclared,
         KeyExpired,
+        SourceExhausted,
         PacketIndexUsed,
         BufferTooSmall,
         UnknownKeyIdentifier,

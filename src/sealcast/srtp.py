@@ -23,8 +23,14 @@ Does not: agree on keys (see `sealcast.dtls`), send, receive, reorder or retrans
 number is protected once: a retransmission is sent as RTX (RFC 4588) with its own SSRC.
 
 Errors are subclasses of `sealcast.errors.SrtpError`, one for each code. An error leaves the
-context as it was, and the target or slot with unspecified content, but never with a plaintext
-that was not authenticated. In batches errors are listed, not raised.
+context as it was but for its counts, and the target or slot with unspecified content, but never
+with a plaintext that was not authenticated. In batches errors are listed, not raised. A
+`MalformedPacket` names the offset and the field; in an arena there is no place for that, but the
+slot of a malformed packet is as it was: hand it to `protect` or `unprotect` to hear why.
+
+A packet of the wrong protocol is malformed where its second byte leaves no doubt: to protect, RTCP
+has a packet type from 192 to 223 (RFC 5761 §4), and RTP none of 200 to 204 (RFC 3551 §6 keeps those
+payload types free). To open, the two have different keys.
 
 Threads: calls on one context from several threads take turns; whoever waits has let go of the
 GIL. `*_many` and `*_arena` work without the GIL from eight packets on; fewer are worked on with it,

@@ -20,7 +20,9 @@ def packets(draw: st.DrawFn) -> bytes:
     csrcs = draw(st.lists(words, max_size=15))
     extension = draw(st.none() | st.lists(words, max_size=8))
     first = 0x80 | draw(st.sampled_from([0, 0x20])) | len(csrcs)
-    header = bytes([first | (0x10 if extension is not None else 0), draw(st.integers(0, 255))])
+    # RFC 3551 §6 keeps the payload types 72 to 76 with the marker for RTCP.
+    second = draw(st.integers(0, 255).filter(lambda byte: not 200 <= byte <= 204))
+    header = bytes([first | (0x10 if extension is not None else 0), second])
     header += draw(st.binary(min_size=10, max_size=10))
     header += b"".join(one.to_bytes(4, "big") for one in csrcs)
     if extension is not None:

@@ -25,6 +25,7 @@ from sealcast.errors import (
     ReplayedPacket,
     SealcastError,
     SrtpError,
+    UnencryptedControlPacket,
 )
 
 
@@ -318,6 +319,9 @@ def test_a_packet_longer_than_any_datagram_is_refused_and_the_next_one_is_not() 
     for call in (sender.protect, receiver.unprotect):
         with pytest.raises(MalformedPacket):
             call(rtp(2, bytes(1_000_000)))
+    # One byte more could be protected but not be sent, nor opened.
+    with pytest.raises(MalformedPacket, match=r"has 65520 bytes and may have 65519\."):
+        sender.protect(longest + b"\0")
     assert receiver.unprotect(sender.protect(rtp(2))) == rtp(2)
 
 
@@ -402,11 +406,63 @@ def test_the_classes_are_those_of_the_module() -> None:
 )
 def test_a_malformed_packet_is_explained_by_field_and_offset(packet: bytes, said: str) -> None:
     sender, receiver = ends()
-    for call in (sender.protect, receiver.unprotect):
+    room = bytearray(len(packet) + 100)
+    for call in (
+        sender.protect,
+        receiver.unprotect,
+        lambda packet: sender.protect_into(packet, room),
+        lambda packet: receiver.unprotect_into(packet, room),
+    ):
         with pytest.raises(MalformedPacket) as refused:
             call(packet)
         assert refused.value.detail == said
         assert "Harmless" not in str(refused.value)
+    both: list[bytes | bytearray] = [packet, bytearray(packet)]
+    for listed in (
+        sender.protect_many(both),
+        srtp.protect_many((sender, one) for one in both),
+        receiver.unprotect_many(both),
+        srtp.unprotect_many((receiver, one) for one in both),
+    ):
+        assert [one.detail for one in listed if isinstance(one, MalformedPacket)] == [said] * 2
+
+
+def test_a_malformed_packet_that_lies_where_its_result_goes_is_explained() -> None:
+    sender, _ = ends()
+    room = bytearray(b"\x8f" + bytes(40))
+    view = memoryview(room)
+    for packet, target in ((view[:20], view), (view[:20], view[4:])):
+        room[0] = 0x8F
+        with pytest.raises(MalformedPacket, match="with 15 CSRCs the header takes 72 bytes of 20"):
+            sender.protect_into(packet, target)
+
+
+def test_the_slot_of_a_malformed_packet_is_as_it_was_and_says_by_itself_what_is_wrong() -> None:
+    sender, receiver = ends()
+    for alone, at_once in (
+        (sender.protect, sender.protect_arena),
+        (receiver.unprotect, receiver.unprotect_arena),
+    ):
+        bad = bytes([0x8F]) + bytes(20)
+        arena = Arena([bad])
+        assert at_once(*arena.arguments()) == 0
+        assert srtp.OUTCOMES[arena.outcomes[0]] is MalformedPacket
+        assert arena.memory == bad.ljust(100, b"\0")
+        with pytest.raises(MalformedPacket, match="with 15 CSRCs"):
+            alone(arena.memory[: len(bad)])
+
+
+def test_a_packet_of_the_other_protocol_is_refused() -> None:
+    sender, receiver = ends()
+    with pytest.raises(MalformedPacket, match="Byte 1: 201 is a packet type of RTCP"):
+        sender.protect(rtcp(1))
+    with pytest.raises(MalformedPacket, match="Byte 1: 96 is no packet type of RTCP"):
+        sender.protect_rtcp(rtp(1))
+    # What is to be opened has keys of its own for each protocol.
+    with pytest.raises(AuthenticationFailed):
+        receiver.unprotect(sender.protect_rtcp(rtcp(1)))
+    with pytest.raises((AuthenticationFailed, UnencryptedControlPacket)):
+        receiver.unprotect_rtcp(sender.protect(rtp(1)))
 
 
 def test_a_protected_packet_that_is_cut_lacks_its_tag() -> None:
@@ -415,5 +471,5 @@ def test_a_protected_packet_that_is_cut_lacks_its_tag() -> None:
         (receiver.unprotect, sender.protect(rtp(1, b""))),
         (receiver.unprotect_rtcp, sender.protect_rtcp(rtcp(1)[:8])),
     ):
-        with pytest.raises(MalformedPacket, match="leave no room for the authentication tag"):
+        with pytest.raises(MalformedPacket, match=r"leave no room for the .. that protection adds"):
             call(packet[:-1])

@@ -17,6 +17,7 @@ from sealcast.errors import (
     KeyUsedBefore,
     LocalError,
     NullCipherRefused,
+    SourceExhausted,
     SourceNotDeclared,
     SourceStarted,
     TooManySources,
@@ -265,6 +266,18 @@ def test_the_end_of_a_key_is_announced_and_then_comes() -> None:
     sender.protect_rtcp(rtcp(1))
     with pytest.raises(KeyExpired):
         sender.protect_rtcp(rtcp(2))
+
+
+def test_the_last_index_of_a_source_is_not_the_end_of_the_key() -> None:
+    sender, _ = ends(mki=b"a")
+    sender.set_roc(SSRC, 2**32 - 1)
+    sender.protect(rtp(65_535))
+    sender.add_key(b"b", *fresh(GCM))
+    sender.use_key(b"b")
+    with pytest.raises(SourceExhausted, match="another SSRC: a new key does not"):
+        sender.protect(rtp(0))
+    assert sender.totals().refused == {"SRTP.SSRC_EXHAUSTED": 1}
+    sender.protect(rtp(0, ssrc=SSRC + 1))
 
 
 def test_a_source_starts_at_the_rollover_counter_that_was_set() -> None:

@@ -18,7 +18,7 @@ use crate::error::{
     refusal, BAD_ARGUMENT, DTLS_BAD_ARGUMENT, DTLS_FORKED, DTLS_IN_USE, DTLS_KEYS_TAKEN,
 };
 use crate::media::{json, MediaIdentity};
-use crate::srtp::{self, key_refused, Pair, SrtpReceiver, SrtpSender, Wanted, Whole};
+use crate::srtp::{key_refused, Asked, Pair, SrtpReceiver, SrtpSender, Wanted, Whole};
 
 /// Longest time that a caller may set, and furthest that its clock may go from where it began. It
 /// keeps every sum of times within what the clock's type can hold.
@@ -559,7 +559,7 @@ impl SrtpKeys {
             rtcp_lifetime,
             encrypted_extensions,
             // Of the two words a sender has one: it protects every header that it can.
-            cryptex: srtp::cryptex(py, cryptex)?,
+            cryptex: cryptex.asked(py)?,
             unencrypted_srtcp,
             null_cipher: false,
             key_reuse: false,

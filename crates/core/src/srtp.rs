@@ -21,14 +21,14 @@ mod refusal;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use pyo3::PyClass;
-use sealcast_srtp::{Cryptex, KeyError, MasterKey, Mki, Options, Receiver, Sender};
+use sealcast_srtp::{KeyError, MasterKey, Options, PacketKind, Receiver, Sender};
 
 use arena::Arena;
-use context::{Context, Kind};
+use context::Context;
 use list::Batch;
 use refusal::{refused, refused_by_name};
 
-pub(crate) use options::{cryptex, Pair, Wanted, Whole};
+pub(crate) use options::{Asked, Pair, Wanted, Whole};
 
 pub use facts::{KeyNearlySpent, KeySpent, SrtpStream, SrtpTotals};
 pub use known_answer::{
@@ -74,23 +74,84 @@ pub fn key_refused(py: Python<'_>, error: &KeyError) -> PyErr {
     }
 }
 
-/// Writes the methods of both directions from one text: they differ in names, and in those that
-/// each has for itself. `_core.pyi` documents them for one direction at a time.
+/// Writes the constructor and the methods of both directions from one text: they differ in names,
+/// in what they say of Cryptex, and in what each has for itself. `_core.pyi` documents them for one
+/// direction at a time.
 macro_rules! methods {
-    ($class:ident, $one:ident, $one_rtcp:ident, $into:ident, $into_rtcp:ident,
-     $many:ident, $many_rtcp:ident, $arena:ident, $arena_rtcp:ident, { $($own:tt)* }) => {
+    ($class:ident, $way:ident,
+     $one:ident, $one_rtcp:ident, $into:ident, $into_rtcp:ident,
+     $many:ident, $many_rtcp:ident, $arena:ident, $arena_rtcp:ident,
+     cryptex: $cryptex:ty = $off:ident, options: ($($option:ident),*), $signature:literal,
+     { $($own:tt)* }) => {
         #[pymethods]
         impl $class {
+            #[new]
+            #[pyo3(
+                signature = (
+                    profile, master_key, master_salt, *, mki = None,
+                    replay_window = Whole::from(1024), max_ssrcs = None, ssrcs = None,
+                    key_derivation_rate = Whole::from(0), rtp_lifetime = None,
+                    rtcp_lifetime = None, encrypted_extensions = None, cryptex = $off,
+                    unencrypted_srtcp = false, null_cipher = false $(, $option = false)*
+                ),
+                text_signature = $signature
+            )]
+            #[expect(
+                clippy::too_many_arguments,
+                reason = "keywords of a Python constructor"
+            )]
+            fn new(
+                profile: &Bound<'_, PyAny>,
+                master_key: &Bound<'_, PyAny>,
+                master_salt: &Bound<'_, PyAny>,
+                mki: Option<&Bound<'_, PyAny>>,
+                replay_window: Whole,
+                max_ssrcs: Option<Whole>,
+                ssrcs: Option<&Bound<'_, PyAny>>,
+                key_derivation_rate: Whole,
+                rtp_lifetime: Option<Pair>,
+                rtcp_lifetime: Option<Pair>,
+                encrypted_extensions: Option<&Bound<'_, PyAny>>,
+                cryptex: $cryptex,
+                unencrypted_srtcp: bool,
+                null_cipher: bool,
+                $($option: bool),*
+            ) -> PyResult<Self> {
+                let py = profile.py();
+                let wanted = Wanted {
+                    replay_window,
+                    max_ssrcs,
+                    ssrcs,
+                    key_derivation_rate,
+                    rtp_lifetime,
+                    rtcp_lifetime,
+                    encrypted_extensions,
+                    cryptex: cryptex.asked(py)?,
+                    unencrypted_srtcp,
+                    null_cipher,
+                    // A receiver makes no keystream that another one has not to make too.
+                    key_reuse: false $(|| $option)*,
+                };
+                let profile = key::profile(py, profile.extract()?)?;
+                let options = wanted.options(py)?;
+                let mki = key::mki(mki)?;
+                let key = key::master_key(profile, master_key, master_salt)?;
+                let context = $way::with_mki(mki, key, options);
+                Ok(Self {
+                    context: Context::new(context.map_err(|error| key_refused(py, &error))?),
+                })
+            }
+
             $($own)*
 
             /// One packet in, one new `bytes` out.
             fn $one<'py>(&self, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-                self.context.one(packet, Kind::Rtp)
+                self.context.one(packet, PacketKind::Rtp)
             }
 
             /// One compound RTCP packet in, one new `bytes` out.
             fn $one_rtcp<'py>(&self, packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-                self.context.one(packet, Kind::Rtcp)
+                self.context.one(packet, PacketKind::Rtcp)
             }
 
             /// One packet into the start of `target`; returns the length of the result.
@@ -99,7 +160,7 @@ macro_rules! methods {
                 packet: &Bound<'_, PyAny>,
                 target: &Bound<'_, PyAny>,
             ) -> PyResult<usize> {
-                self.context.within(packet, target, Kind::Rtp)
+                self.context.within(packet, target, PacketKind::Rtp)
             }
 
             /// One compound RTCP packet into the start of `target`; returns the length of the result.
@@ -108,17 +169,17 @@ macro_rules! methods {
                 packet: &Bound<'_, PyAny>,
                 target: &Bound<'_, PyAny>,
             ) -> PyResult<usize> {
-                self.context.within(packet, target, Kind::Rtcp)
+                self.context.within(packet, target, PacketKind::Rtcp)
             }
 
             /// Packets in order; a list of `bytes` and of exceptions, which are not raised.
             fn $many<'py>(&self, packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-                list(&self.context, packets, Kind::Rtp)
+                list(&self.context, packets, PacketKind::Rtp)
             }
 
             /// Compound RTCP packets in order; a list of `bytes` and of exceptions.
             fn $many_rtcp<'py>(&self, packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-                list(&self.context, packets, Kind::Rtcp)
+                list(&self.context, packets, PacketKind::Rtcp)
             }
 
             /// The packets of an arena, where they lie; returns how many went through.
@@ -131,7 +192,7 @@ macro_rules! methods {
                 outcomes: &Bound<'_, PyAny>,
             ) -> PyResult<usize> {
                 let arena = Arena { memory: arena, offsets, lengths, outcomes };
-                arena.run(py, &[&self.context], None, Kind::Rtp)
+                arena.run(py, &[&self.context], None, PacketKind::Rtp)
             }
 
             /// The compound RTCP packets of an arena, where they lie; returns how many went through.
@@ -144,7 +205,7 @@ macro_rules! methods {
                 outcomes: &Bound<'_, PyAny>,
             ) -> PyResult<usize> {
                 let arena = Arena { memory: arena, offsets, lengths, outcomes };
-                arena.run(py, &[&self.context], None, Kind::Rtcp)
+                arena.run(py, &[&self.context], None, PacketKind::Rtcp)
             }
 
             /// Holds another master key; its identifier is as long as the first one's.
@@ -239,6 +300,7 @@ macro_rules! methods {
 
 methods!(
     SrtpSender,
+    Sender,
     protect,
     protect_rtcp,
     protect_into,
@@ -247,66 +309,13 @@ methods!(
     protect_many_rtcp,
     protect_arena,
     protect_arena_rtcp,
+    cryptex: bool = false,
+    options: (key_reuse_for_tests),
+    "(profile, master_key, master_salt, *, mki=None, replay_window=1024, max_ssrcs=None, \
+        ssrcs=None, key_derivation_rate=0, rtp_lifetime=None, rtcp_lifetime=None, \
+        encrypted_extensions=None, cryptex=False, unencrypted_srtcp=False, null_cipher=False, \
+        key_reuse_for_tests=False)",
     {
-        #[new]
-        #[pyo3(
-            signature = (
-                profile, master_key, master_salt, *, mki = None,
-                replay_window = Whole::from(1024), max_ssrcs = None, ssrcs = None,
-                key_derivation_rate = Whole::from(0), rtp_lifetime = None, rtcp_lifetime = None,
-                encrypted_extensions = None, cryptex = false, unencrypted_srtcp = false,
-                null_cipher = false, key_reuse_for_tests = false
-            ),
-            text_signature = "(profile, master_key, master_salt, *, mki=None, \
-                replay_window=1024, max_ssrcs=None, ssrcs=None, key_derivation_rate=0, \
-                rtp_lifetime=None, rtcp_lifetime=None, encrypted_extensions=None, \
-                cryptex=False, unencrypted_srtcp=False, null_cipher=False, \
-                key_reuse_for_tests=False)"
-        )]
-        #[expect(
-            clippy::too_many_arguments,
-            reason = "keywords of a Python constructor"
-        )]
-        fn new(
-            profile: &Bound<'_, PyAny>,
-            master_key: &Bound<'_, PyAny>,
-            master_salt: &Bound<'_, PyAny>,
-            mki: Option<&Bound<'_, PyAny>>,
-            replay_window: Whole,
-            max_ssrcs: Option<Whole>,
-            ssrcs: Option<&Bound<'_, PyAny>>,
-            key_derivation_rate: Whole,
-            rtp_lifetime: Option<Pair>,
-            rtcp_lifetime: Option<Pair>,
-            encrypted_extensions: Option<&Bound<'_, PyAny>>,
-            cryptex: bool,
-            unencrypted_srtcp: bool,
-            null_cipher: bool,
-            key_reuse_for_tests: bool,
-        ) -> PyResult<Self> {
-            let py = profile.py();
-            let wanted = Wanted {
-                replay_window,
-                max_ssrcs,
-                ssrcs,
-                key_derivation_rate,
-                rtp_lifetime,
-                rtcp_lifetime,
-                encrypted_extensions,
-                // A sender protects every header it can; the word is a receiver's.
-                cryptex: cryptex.then_some(Cryptex::Required),
-                unencrypted_srtcp,
-                null_cipher,
-                key_reuse: key_reuse_for_tests,
-            };
-            let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
-            let sender =
-                Sender::with_mki(mki, key, options).map_err(|error| key_refused(py, &error))?;
-            Ok(Self {
-                context: Context::new(sender),
-            })
-        }
-
         /// Protects with the key that has this identifier from now on.
         fn use_key(&self, mki: &Bound<'_, PyAny>) -> PyResult<()> {
             let py = mki.py();
@@ -331,6 +340,7 @@ methods!(
 );
 methods!(
     SrtpReceiver,
+    Receiver,
     unprotect,
     unprotect_rtcp,
     unprotect_into,
@@ -339,84 +349,13 @@ methods!(
     unprotect_many_rtcp,
     unprotect_arena,
     unprotect_arena_rtcp,
-    {
-        #[new]
-        #[pyo3(
-            signature = (
-                profile, master_key, master_salt, *, mki = None,
-                replay_window = Whole::from(1024), max_ssrcs = None, ssrcs = None,
-                key_derivation_rate = Whole::from(0), rtp_lifetime = None, rtcp_lifetime = None,
-                encrypted_extensions = None, cryptex = None, unencrypted_srtcp = false,
-                null_cipher = false
-            ),
-            text_signature = "(profile, master_key, master_salt, *, mki=None, \
-                replay_window=1024, max_ssrcs=None, ssrcs=None, key_derivation_rate=0, \
-                rtp_lifetime=None, rtcp_lifetime=None, encrypted_extensions=None, \
-                cryptex=None, unencrypted_srtcp=False, null_cipher=False)"
-        )]
-        #[expect(
-            clippy::too_many_arguments,
-            reason = "keywords of a Python constructor"
-        )]
-        fn new(
-            profile: &Bound<'_, PyAny>,
-            master_key: &Bound<'_, PyAny>,
-            master_salt: &Bound<'_, PyAny>,
-            mki: Option<&Bound<'_, PyAny>>,
-            replay_window: Whole,
-            max_ssrcs: Option<Whole>,
-            ssrcs: Option<&Bound<'_, PyAny>>,
-            key_derivation_rate: Whole,
-            rtp_lifetime: Option<Pair>,
-            rtcp_lifetime: Option<Pair>,
-            encrypted_extensions: Option<&Bound<'_, PyAny>>,
-            cryptex: Option<&str>,
-            unencrypted_srtcp: bool,
-            null_cipher: bool,
-        ) -> PyResult<Self> {
-            let py = profile.py();
-            let wanted = Wanted {
-                replay_window,
-                max_ssrcs,
-                ssrcs,
-                key_derivation_rate,
-                rtp_lifetime,
-                rtcp_lifetime,
-                encrypted_extensions,
-                cryptex: self::cryptex(py, cryptex)?,
-                unencrypted_srtcp,
-                null_cipher,
-                // A receiver makes no keystream that another one has not to make too.
-                key_reuse: false,
-            };
-            let (mki, key, options) = arguments(profile, master_key, master_salt, mki, &wanted)?;
-            let receiver =
-                Receiver::with_mki(mki, key, options).map_err(|error| key_refused(py, &error))?;
-            Ok(Self {
-                context: Context::new(receiver),
-            })
-        }
-    }
+    cryptex: Option<&str> = None,
+    options: (),
+    "(profile, master_key, master_salt, *, mki=None, replay_window=1024, max_ssrcs=None, \
+        ssrcs=None, key_derivation_rate=0, rtp_lifetime=None, rtcp_lifetime=None, \
+        encrypted_extensions=None, cryptex=None, unencrypted_srtcp=False, null_cipher=False)",
+    {}
 );
-
-/// What both constructors make of their arguments.
-fn arguments(
-    profile: &Bound<'_, PyAny>,
-    master_key: &Bound<'_, PyAny>,
-    master_salt: &Bound<'_, PyAny>,
-    mki: Option<&Bound<'_, PyAny>>,
-    wanted: &Wanted<'_, '_>,
-) -> PyResult<(Mki, MasterKey, Options)> {
-    let py = profile.py();
-    let profile = key::profile(py, profile.extract()?)?;
-    let options = wanted.options(py)?;
-    let mki = key::mki(mki)?;
-    Ok((
-        mki,
-        key::master_key(profile, master_key, master_salt)?,
-        options,
-    ))
-}
 
 /// A class whose objects hold a context.
 trait Holder: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
@@ -444,7 +383,7 @@ impl Holder for SrtpReceiver {
 fn list<'py, D: context::Direction>(
     context: &Context<D>,
     packets: &Bound<'py, PyAny>,
-    kind: Kind,
+    kind: PacketKind,
 ) -> PyResult<Bound<'py, PyList>> {
     let mut batch = Batch::of(packets, kind);
     for packet in packets.try_iter()? {
@@ -454,7 +393,10 @@ fn list<'py, D: context::Direction>(
 }
 
 /// Packets of many contexts in one call.
-fn pairs<'py, H: Holder>(pairs: &Bound<'py, PyAny>, kind: Kind) -> PyResult<Bound<'py, PyList>> {
+fn pairs<'py, H: Holder>(
+    pairs: &Bound<'py, PyAny>,
+    kind: PacketKind,
+) -> PyResult<Bound<'py, PyList>> {
     let mut batch = Batch::of(pairs, kind);
     let mut holders: Vec<Bound<'py, H>> = Vec::new();
     for pair in pairs.try_iter()? {
@@ -470,81 +412,48 @@ fn pairs<'py, H: Holder>(pairs: &Bound<'py, PyAny>, kind: Kind) -> PyResult<Boun
     batch.run(pairs.py(), &contexts)
 }
 
-fn arena_of_many<H: Holder>(
-    contexts: &[Bound<'_, H>],
-    which: &Bound<'_, PyAny>,
-    arena: &Arena<'_, '_>,
-    kind: Kind,
-) -> PyResult<usize> {
-    let contexts: Vec<_> = contexts.iter().map(|one| one.get().context()).collect();
-    arena.run(which.py(), &contexts, Some(which), kind)
-}
-
-const fn kind(rtcp: bool) -> Kind {
+const fn kind(rtcp: bool) -> PacketKind {
     if rtcp {
-        Kind::Rtcp
+        PacketKind::Rtcp
     } else {
-        Kind::Rtp
+        PacketKind::Rtp
     }
 }
 
-/// `protect_many` of many senders: pairs of sender and packet.
-#[pyfunction]
-pub fn srtp_protect_pairs<'py>(
-    pairs: &Bound<'py, PyAny>,
-    rtcp: bool,
-) -> PyResult<Bound<'py, PyList>> {
-    self::pairs::<SrtpSender>(pairs, kind(rtcp))
-}
+/// Writes the two functions that take packets of many contexts of one class.
+macro_rules! of_many {
+    ($class:ident, $pairs:ident, $arena:ident) => {
+        /// Pairs of context and packet, in order; a list of `bytes` and of exceptions.
+        #[pyfunction]
+        pub fn $pairs<'py>(pairs: &Bound<'py, PyAny>, rtcp: bool) -> PyResult<Bound<'py, PyList>> {
+            self::pairs::<$class>(pairs, kind(rtcp))
+        }
 
-/// `unprotect_many` of many receivers: pairs of receiver and packet.
-#[pyfunction]
-pub fn srtp_unprotect_pairs<'py>(
-    pairs: &Bound<'py, PyAny>,
-    rtcp: bool,
-) -> PyResult<Bound<'py, PyList>> {
-    self::pairs::<SrtpReceiver>(pairs, kind(rtcp))
-}
-
-/// `protect_arena` of many senders.
-#[pyfunction]
-pub fn srtp_protect_arena(
-    senders: Vec<Bound<'_, SrtpSender>>,
-    which: &Bound<'_, PyAny>,
-    arena: &Bound<'_, PyAny>,
-    offsets: &Bound<'_, PyAny>,
-    lengths: &Bound<'_, PyAny>,
-    outcomes: &Bound<'_, PyAny>,
-    rtcp: bool,
-) -> PyResult<usize> {
-    let arena = Arena {
-        memory: arena,
-        offsets,
-        lengths,
-        outcomes,
+        /// The packets of an arena, slot `i` with `contexts[which[i]]`.
+        #[pyfunction]
+        pub fn $arena(
+            contexts: Vec<Bound<'_, $class>>,
+            which: &Bound<'_, PyAny>,
+            arena: &Bound<'_, PyAny>,
+            offsets: &Bound<'_, PyAny>,
+            lengths: &Bound<'_, PyAny>,
+            outcomes: &Bound<'_, PyAny>,
+            rtcp: bool,
+        ) -> PyResult<usize> {
+            let contexts: Vec<_> = contexts.iter().map(|one| one.get().context()).collect();
+            let arena = Arena {
+                memory: arena,
+                offsets,
+                lengths,
+                outcomes,
+            };
+            arena.run(which.py(), &contexts, Some(which), kind(rtcp))
+        }
     };
-    arena_of_many(&senders, which, &arena, kind(rtcp))
 }
 
-/// `unprotect_arena` of many receivers.
-#[pyfunction]
-pub fn srtp_unprotect_arena(
-    receivers: Vec<Bound<'_, SrtpReceiver>>,
-    which: &Bound<'_, PyAny>,
-    arena: &Bound<'_, PyAny>,
-    offsets: &Bound<'_, PyAny>,
-    lengths: &Bound<'_, PyAny>,
-    outcomes: &Bound<'_, PyAny>,
-    rtcp: bool,
-) -> PyResult<usize> {
-    let arena = Arena {
-        memory: arena,
-        offsets,
-        lengths,
-        outcomes,
-    };
-    arena_of_many(&receivers, which, &arena, kind(rtcp))
-}
+of_many!(SrtpSender, srtp_protect_pairs, srtp_protect_arena);
+of_many!(SrtpReceiver, srtp_unprotect_pairs, srtp_unprotect_arena);
 
 /// The code of every outcome that a batch writes, by number; 0 is success and has none.
 #[pyfunction]

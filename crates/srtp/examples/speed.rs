@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use sealcast_srtp::{KeyReuse, MasterKey, Options, Profile, Receiver, Sender, Span};
+use sealcast_srtp::{KeyReuse, MasterKey, Options, Profile, Receiver, Sender};
 
 const PACKETS: usize = 256;
 const ROUNDS: usize = 200;
@@ -51,37 +51,24 @@ fn measure(profile: Profile, payload: usize) -> (f64, f64) {
     let len = 12 + payload;
     let room = len + sender.rtp_overhead();
     let mut buffer = vec![0_u8; PACKETS * room];
-    let plain: Vec<Span> = (0..PACKETS)
-        .map(|number| Span {
-            start: number * room,
-            len,
-            room,
-        })
-        .collect();
-    let protected: Vec<Span> = plain
-        .iter()
-        .map(|span| Span { len: room, ..*span })
-        .collect();
-
     let mut sequence = 0_u16;
     let (mut protect, mut unprotect) = (f64::MAX, f64::MAX);
     for _ in 0..ROUNDS {
-        for span in &plain {
-            let packet = &mut buffer[span.start..span.start + len];
+        for packet in buffer.chunks_exact_mut(room) {
             packet[..2].copy_from_slice(&[0x80, 96]);
             packet[2..4].copy_from_slice(&sequence.to_be_bytes());
             packet[8..12].copy_from_slice(&1_u32.to_be_bytes());
             sequence = sequence.wrapping_add(1);
         }
         let began = Instant::now();
-        sender.protect_rtp_many(&mut buffer, &plain, |_, outcome| {
-            black_box(outcome).expect("a new index");
-        });
+        for packet in buffer.chunks_exact_mut(room) {
+            black_box(sender.protect_rtp(packet, len)).expect("a new index");
+        }
         protect = protect.min(began.elapsed().as_nanos() as f64 / PACKETS as f64);
         let began = Instant::now();
-        receiver.unprotect_rtp_many(&mut buffer, &protected, |_, outcome| {
-            black_box(outcome).expect("genuine");
-        });
+        for packet in buffer.chunks_exact_mut(room) {
+            black_box(receiver.unprotect_rtp(packet)).expect("genuine");
+        }
         unprotect = unprotect.min(began.elapsed().as_nanos() as f64 / PACKETS as f64);
     }
     (protect, unprotect)

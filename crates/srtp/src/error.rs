@@ -25,10 +25,13 @@ pub enum SrtpError {
     /// The context was made for a set of SSRCs, and this one is not in it.
     #[error("the SSRC is not one that the context was made for")]
     SsrcNotDeclared,
-    /// The master key protected as many packets as it may, or the SSRC has no index left: the
-    /// index would pass 2^48 (SRTP) or 2^31 (SRTCP) (RFC 3711 §9.2).
-    #[error("the master key or the index of this SSRC is used up")]
+    /// The master key protected as many packets as it may (RFC 3711 §9.2).
+    #[error("the master key has protected as many packets as it may")]
     KeyExhausted,
+    /// The SSRC has no index left: it would pass 2^48 (SRTP) or 2^31 (SRTCP) (RFC 3711 §9.2). A new
+    /// key does not begin it again, another SSRC does.
+    #[error("the SSRC has used its last index")]
+    SourceExhausted,
     /// The sender used this index, or cannot rule it out: keystream would repeat.
     #[error("the sender may have used this index before")]
     IndexUsed,
@@ -52,7 +55,7 @@ pub enum SrtpError {
 
 impl SrtpError {
     /// Every error of this crate, for tables that must be complete.
-    pub const ALL: [SrtpError; 13] = [
+    pub const ALL: [SrtpError; 14] = [
         Self::Malformed,
         Self::Replayed,
         Self::TooOld,
@@ -60,6 +63,7 @@ impl SrtpError {
         Self::TooManySsrcs,
         Self::SsrcNotDeclared,
         Self::KeyExhausted,
+        Self::SourceExhausted,
         Self::IndexUsed,
         Self::BufferTooSmall,
         Self::UnknownMki,
@@ -79,6 +83,7 @@ impl SrtpError {
             Self::TooManySsrcs => "SRTP.TOO_MANY_SSRCS",
             Self::SsrcNotDeclared => "SRTP.SSRC_NOT_DECLARED",
             Self::KeyExhausted => "SRTP.KEY_EXHAUSTED",
+            Self::SourceExhausted => "SRTP.SSRC_EXHAUSTED",
             Self::IndexUsed => "SRTP.INDEX_USED",
             Self::BufferTooSmall => "SRTP.BUFFER_TOO_SMALL",
             Self::UnknownMki => "SRTP.UNKNOWN_MKI",

@@ -1,5 +1,7 @@
 //! Just enough of the RTP and RTCP headers to know what is authenticated and what is encrypted.
 
+use std::ops::RangeInclusive;
+
 use crate::error::SrtpError;
 use crate::profile::SRTCP_INDEX_LEN;
 
@@ -18,6 +20,13 @@ pub(crate) const RTCP_CLEAR_LEN: usize = 8;
 /// The longest packet that UDP or RFC 4571 framing carries. AES-CM has keystream for 2^20 bytes
 /// (RFC 3711 §4.1.1); a longer packet would run into that of the next index.
 pub(crate) const MAX_PACKET_LEN: usize = 65_535;
+
+/// The packet types of RTCP: the first range of them that RFC 5761 §4 names, and where all are.
+pub(crate) const RTCP_TYPES: RangeInclusive<u8> = 192..=223;
+
+/// Second bytes that no RTP packet has: SR, RR, SDES, BYE and APP. With the marker they would be
+/// the payload types 72 to 76, which RFC 3551 §6 reserves for this reason.
+pub(crate) const NO_RTP: RangeInclusive<u8> = 200..=204;
 
 /// What protection needs to know of an RTP packet.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]

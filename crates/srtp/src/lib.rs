@@ -26,7 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod aead;
-mod batch;
+mod context;
 mod counter_mode;
 mod cryptex;
 mod derivation;
@@ -55,11 +55,10 @@ mod statistics;
 mod stream;
 mod transform;
 
-pub use batch::Span;
 pub use error::{SrtpError, CODES};
 pub use key::{KeyError, MasterKey};
 pub use lifetime::{KeyEvent, Lifetime, Limit, PacketKind};
-pub use malformed::what_is_malformed;
+pub use malformed::{why_not_opened, why_not_protected};
 pub use mki::Mki;
 pub use options::{
     Cryptex, ExtensionIds, HeaderProtection, KeyDerivationRate, KeyReuse, NullCipher, OptionError,

@@ -1,57 +1,101 @@
 //! What is wrong with a packet that was refused as malformed, for the person who made it.
 //!
-//! Does: names the offset and the field. Does not: judge; [`header`](crate::header) does, and this
-//! is asked only after it said no.
+//! Does: names the offset and the field. Does not: judge; [`header`](crate::header) and
+//! [`sender`](crate::sender) do, and this is asked only after they said no, about the packet as it
+//! was: a malformed one is refused before anything of it is changed.
 //!
-//! Specs: RFC 3550 §5.1 and §5.3.1 (RTP), §6.4 (RTCP).
+//! Specs: RFC 3550 §5.1 and §5.3.1 (RTP), §6.4 (RTCP), RFC 5761 §4.
 
 use crate::header::{
-    EXTENSION_BIT, EXTENSION_PREFIX_LEN, MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTP_FIXED_LEN,
+    EXTENSION_BIT, EXTENSION_PREFIX_LEN, MAX_PACKET_LEN, NO_RTP, RTCP_CLEAR_LEN, RTCP_TYPES,
+    RTP_FIXED_LEN,
 };
 use crate::lifetime::PacketKind;
 
-/// A sentence about the first field that does not fit, without a full stop.
+/// A sentence about the first field for which a sender with this
+/// [`overhead`](crate::Sender::overhead) refused a packet, without a full stop.
 #[must_use]
-pub fn what_is_malformed(kind: PacketKind, packet: &[u8]) -> String {
+pub fn why_not_protected(kind: PacketKind, packet: &[u8], overhead: usize) -> String {
+    if let Some(fault) = fault_of_header(kind, packet) {
+        return fault;
+    }
+    let second = packet[1];
+    match kind {
+        PacketKind::Rtp if NO_RTP.contains(&second) => {
+            format!("Byte 1: {second} is a packet type of RTCP (RFC 3551 §6)")
+        }
+        PacketKind::Rtcp if !RTCP_TYPES.contains(&second) => format!(
+            "Byte 1: {second} is no packet type of RTCP, which are {} to {} (RFC 5761 §4)",
+            RTCP_TYPES.start(),
+            RTCP_TYPES.end()
+        ),
+        _ => too_long(packet.len(), MAX_PACKET_LEN - overhead),
+    }
+}
+
+/// As [`why_not_protected`], of a receiver.
+#[must_use]
+pub fn why_not_opened(kind: PacketKind, packet: &[u8], overhead: usize) -> String {
+    fault_of_header(kind, packet).unwrap_or_else(|| {
+        let len = packet.len();
+        format!(
+            "Behind the header, {len} bytes leave no room for the {overhead} that protection adds"
+        )
+    })
+}
+
+fn too_long(len: usize, most: usize) -> String {
+    format!("The packet has {len} bytes and may have {most}")
+}
+
+/// What the two directions refuse alike.
+fn fault_of_header(kind: PacketKind, packet: &[u8]) -> Option<String> {
     let len = packet.len();
     let (protocol, least) = match kind {
         PacketKind::Rtp => ("RTP", RTP_FIXED_LEN),
         PacketKind::Rtcp => ("RTCP", RTCP_CLEAR_LEN),
     };
     if len < least {
-        return format!("The packet has {len} bytes and the header of {protocol} takes {least}");
+        return Some(format!(
+            "The packet has {len} bytes and the header of {protocol} takes {least}"
+        ));
     }
     if len > MAX_PACKET_LEN {
-        return format!("The packet has {len} bytes and may have {MAX_PACKET_LEN}");
+        return Some(too_long(len, MAX_PACKET_LEN));
     }
     let first = packet[0];
     if first >> 6 != 2 {
-        return format!("Byte 0: the version is {} and must be 2", first >> 6);
+        let version = first >> 6;
+        return Some(format!("Byte 0: the version is {version} and must be 2"));
     }
-    if kind == PacketKind::Rtp {
-        let csrcs = usize::from(first & 0x0f);
-        let mut header = RTP_FIXED_LEN + 4 * csrcs;
+    if kind == PacketKind::Rtcp {
+        return None;
+    }
+    let csrcs = usize::from(first & 0x0f);
+    let mut header = RTP_FIXED_LEN + 4 * csrcs;
+    if len < header {
+        return Some(format!(
+            "Byte 0: with {csrcs} CSRCs the header takes {header} bytes of {len}"
+        ));
+    }
+    if first & EXTENSION_BIT != 0 {
+        let at = header;
+        let Some(prefix) = packet[at..].first_chunk::<EXTENSION_PREFIX_LEN>() else {
+            return Some(format!(
+                "Byte {at}: the header extension takes 4 bytes at least of {len}"
+            ));
+        };
+        let words = usize::from(u16::from_be_bytes([prefix[2], prefix[3]]));
+        header += EXTENSION_PREFIX_LEN + 4 * words;
         if len < header {
-            return format!("Byte 0: with {csrcs} CSRCs the header takes {header} bytes of {len}");
-        }
-        if first & EXTENSION_BIT != 0 {
-            let at = header;
-            let Some(prefix) = packet[at..].first_chunk::<EXTENSION_PREFIX_LEN>() else {
-                return format!("Byte {at}: the header extension takes 4 bytes at least of {len}");
-            };
-            let words = usize::from(u16::from_be_bytes([prefix[2], prefix[3]]));
-            header += EXTENSION_PREFIX_LEN + 4 * words;
-            if len < header {
-                return format!(
-                    "Byte {}: with an extension of {words} words the header takes {header} bytes \
-                     of {len}",
-                    at + 2
-                );
-            }
+            let at = at + 2;
+            return Some(format!(
+                "Byte {at}: with an extension of {words} words the header takes {header} bytes of \
+                 {len}"
+            ));
         }
     }
-    // Only what is to be opened has to have more.
-    format!("Behind the header, {len} bytes leave no room for the authentication tag")
+    None
 }
 
 #[cfg(test)]
@@ -86,7 +130,7 @@ mod tests {
             ),
         ] {
             RtpHeader::parse(&packet, 0).expect_err("it is malformed");
-            let sentence = what_is_malformed(PacketKind::Rtp, &packet);
+            let sentence = why_not_protected(PacketKind::Rtp, &packet, 16);
             assert!(sentence.contains(said), "{sentence}");
         }
         for (packet, trailer_len, said) in [
@@ -99,11 +143,11 @@ mod tests {
             (
                 with(0x80, 27),
                 20,
-                "27 bytes leave no room for the authentication tag",
+                "27 bytes leave no room for the 20 that protection adds",
             ),
         ] {
             rtcp_ssrc(&packet, trailer_len).expect_err("it is malformed");
-            let sentence = what_is_malformed(PacketKind::Rtcp, &packet);
+            let sentence = why_not_opened(PacketKind::Rtcp, &packet, trailer_len);
             assert!(sentence.contains(said), "{sentence}");
         }
     }

@@ -1,41 +1,32 @@
 //! The receiving direction: protected packets become plain ones, each at most once.
 
-use std::sync::Arc;
-
+use crate::context::{Context, Source};
 use crate::cryptex;
 use crate::elements;
 use crate::error::SrtpError;
 use crate::header::{rtcp_ssrc, RtpHeader};
-use crate::key::{KeyError, MasterKey};
-use crate::keyring::KeyRing;
-use crate::lifetime::{KeyEvent, PacketKind};
-use crate::mki::{self, Mki};
+use crate::lifetime::PacketKind;
+use crate::mki;
 use crate::options::{HeaderProtection, Options, SrtcpEncryption};
-use crate::profile::Profile;
 use crate::replay::{Seen, Window};
-use crate::ssrc_table::SsrcTable;
-use crate::statistics::{StreamStatistics, Totals};
-use crate::stream::{Counts, RocError, RtpTrack};
+use crate::stream::{Counts, RtpTrack};
 
 /// The window of SRTCP, whose packets are few (RFC 3711 §3.3.2 asks for 64 at least).
 const RTCP_WINDOW: u64 = 128;
 
 /// Opens the RTP and RTCP packets of one direction.
-pub struct Receiver {
-    options: Options,
-    keys: KeyRing,
-    streams: SsrcTable<Stream>,
-    totals: Totals,
-}
+pub type Receiver = Context<Received>;
 
 /// What a receiver remembers of one SSRC.
-struct Stream {
+pub struct Received {
     rtp: RtpTrack,
     rtcp: Window,
     counts: Counts,
 }
 
-impl Stream {
+impl Source for Received {
+    const IS_SENT: bool = false;
+
     fn new(options: &Options) -> Self {
         Self {
             rtp: RtpTrack::new(options.replay_window.packets()),
@@ -43,62 +34,39 @@ impl Stream {
             counts: Counts::default(),
         }
     }
+
+    fn rtp(&self) -> &RtpTrack {
+        &self.rtp
+    }
+
+    fn rtp_mut(&mut self) -> &mut RtpTrack {
+        &mut self.rtp
+    }
+
+    fn highest_rtcp_index(&self) -> Option<u32> {
+        // SRTCP indices have 31 bits.
+        self.rtcp.newest().map(|index| index as u32)
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.counts
+    }
 }
 
 impl Receiver {
-    /// A context for packets without an MKI. Rollover counters start at 0.
-    pub fn new(key: MasterKey, options: Options) -> Result<Self, KeyError> {
-        Self::with_mki(Mki::default(), key, options)
-    }
-
-    /// A context for packets that name their master key (RFC 3711 §8.1).
-    pub fn with_mki(mki: Mki, key: MasterKey, options: Options) -> Result<Self, KeyError> {
-        let declared = options.ssrcs.clone().map(Arc::new);
-        Ok(Self {
-            keys: KeyRing::new(mki, key, &options, |_, _| Ok(None))?,
-            streams: SsrcTable::new(options.max_ssrcs, declared),
-            options,
-            totals: Totals::default(),
-        })
-    }
-
-    /// The profile of its keys.
-    #[must_use]
-    pub const fn profile(&self) -> Profile {
-        self.keys.profile()
-    }
-
-    /// The bytes by which a plain RTP packet is shorter than the protected one: tag and MKI.
-    #[must_use]
-    pub const fn rtp_overhead(&self) -> usize {
-        self.profile().rtp_overhead() + self.keys.mki_len()
-    }
-
-    /// The bytes by which a plain RTCP packet is shorter: tag, E flag with index, and MKI.
-    #[must_use]
-    pub const fn rtcp_overhead(&self) -> usize {
-        self.profile().rtcp_overhead() + self.keys.mki_len()
-    }
-
     /// Opens the SRTP packet in place and returns the length of the plain one.
     ///
     /// After an error the buffer's contents are unspecified and the context is as it was, but for
     /// its counters. Nothing is allocated for a packet that opens, except once for a new SSRC.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let outcome = self.open_rtp(packet);
-        if let Err(fate) = outcome {
-            self.totals.count_refused(fate);
-        }
-        outcome
+        self.counted(outcome)
     }
 
     /// Opens the SRTCP packet in place and returns the length of the plain compound packet.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let outcome = self.open_rtcp(packet);
-        if let Err(fate) = outcome {
-            self.totals.count_refused(fate);
-        }
-        outcome
+        self.counted(outcome)
     }
 
     fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
@@ -126,7 +94,7 @@ impl Receiver {
                 let index = stream
                     .rtp
                     .index_of(header.sequence)
-                    .ok_or(SrtpError::KeyExhausted)?;
+                    .ok_or(SrtpError::SourceExhausted)?;
                 refuse_seen(stream.rtp.check(index), &mut stream.counts)?;
                 index
             }
@@ -162,8 +130,10 @@ impl Receiver {
         if header.is_cryptex {
             cryptex::unmark(packet, &header);
         }
-        let number =
-            known.unwrap_or_else(|| self.streams.insert(header.ssrc, Stream::new(&self.options)));
+        let number = known.unwrap_or_else(|| {
+            self.streams
+                .insert(header.ssrc, Received::new(&self.options))
+        });
         let len = packet.len() - profile.rtp_tag_len();
         let stream = self.streams.row(number);
         stream.rtp.record(index);
@@ -216,7 +186,8 @@ impl Receiver {
         }
 
         // The packet is genuine: from here on it may change the context.
-        let number = known.unwrap_or_else(|| self.streams.insert(ssrc, Stream::new(&self.options)));
+        let number =
+            known.unwrap_or_else(|| self.streams.insert(ssrc, Received::new(&self.options)));
         let len = packet.len() - profile.rtcp_overhead();
         let stream = self.streams.row(number);
         stream.rtcp.record(index);
@@ -225,56 +196,6 @@ impl Receiver {
             self.keys.report(PacketKind::Rtcp, reached);
         }
         Ok(len)
-    }
-
-    /// Adds a master key. Packets that name it open from now on, beside those of other keys.
-    pub fn add_key(&mut self, mki: Mki, key: MasterKey) -> Result<(), KeyError> {
-        self.keys.add(mki, key, &self.options, |_, _| Ok(None))
-    }
-
-    /// Forgets a key. Which indices were received is not forgotten with it.
-    pub fn remove_key(&mut self, mki: &Mki) -> Result<(), KeyError> {
-        self.keys.remove(mki)
-    }
-
-    /// The identifiers of its keys, in the order in which they were added.
-    pub fn mkis(&self) -> impl Iterator<Item = &Mki> {
-        self.keys.mkis()
-    }
-
-    /// What happened to its keys since the last call; drain it after opening.
-    pub fn take_event(&mut self) -> Option<KeyEvent> {
-        self.keys.take_event()
-    }
-
-    /// Sets the rollover counter at which an SSRC is: for one who joins late and was told
-    /// (RFC 3711 §3.3.1).
-    pub fn set_roc(&mut self, ssrc: u32, roc: u32) -> Result<(), RocError> {
-        let number = match self.streams.find(ssrc) {
-            Some(number) => number,
-            None => {
-                self.streams.admits(ssrc)?;
-                self.streams.insert(ssrc, Stream::new(&self.options))
-            }
-        };
-        self.streams.row(number).rtp.start_at(roc)
-    }
-
-    /// What it has counted per SSRC, in the order in which the SSRCs came.
-    pub fn streams(&self) -> impl Iterator<Item = StreamStatistics> + '_ {
-        self.streams.iter().map(|(ssrc, stream)| {
-            // SRTCP indices have 31 bits.
-            let highest_rtcp_index = stream.rtcp.newest().map(|index| index as u32);
-            stream
-                .counts
-                .statistics(ssrc, &stream.rtp, highest_rtcp_index)
-        })
-    }
-
-    /// What it has counted over all SSRCs.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        self.totals.with_streams(self.streams())
     }
 }
 

@@ -62,6 +62,11 @@ impl<T> SsrcTable<T> {
         &mut self.rows[number]
     }
 
+    /// The only SSRCs that it may hold, if they were declared.
+    pub(crate) const fn declared(&self) -> Option<&Arc<BTreeSet<u32>>> {
+        self.declared.as_ref()
+    }
+
     /// Refuses an SSRC that [`insert`](Self::insert) may not be given.
     pub(crate) fn admits(&self, ssrc: u32) -> Result<(), SrtpError> {
         if self
@@ -90,6 +95,23 @@ impl<T> SsrcTable<T> {
         }
         self.last_hit = number;
         number
+    }
+
+    /// The number of this SSRC's row, of a new one if need be: for an SSRC that the caller vouches
+    /// for.
+    #[inline(always)]
+    pub(crate) fn find_or_insert(
+        &mut self,
+        ssrc: u32,
+        row: impl FnOnce() -> T,
+    ) -> Result<usize, SrtpError> {
+        match self.find(ssrc) {
+            Some(number) => Ok(number),
+            None => {
+                self.admits(ssrc)?;
+                Ok(self.insert(ssrc, row()))
+            }
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {

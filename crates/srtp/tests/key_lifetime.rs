@@ -115,11 +115,31 @@ fn the_last_index_of_an_ssrc_is_used_and_the_one_after_it_is_refused() {
             assert_eq!(unprotect_rtp(&mut receiver, &packet), Ok(rtp(1, sequence)));
         }
         let refused = protect_rtp(&mut sender, &rtp(1, 0));
-        assert_eq!(refused, Err(SrtpError::KeyExhausted));
+        assert_eq!(refused, Err(SrtpError::SourceExhausted));
+        let mut beyond = rtp(1, 0);
+        beyond.resize(beyond.len() + receiver.rtp_overhead(), 0);
+        let refused = unprotect_rtp(&mut receiver, &beyond);
+        assert_eq!(refused, Err(SrtpError::SourceExhausted));
         let stream = sender.streams().next().expect("the one that sent");
         assert_eq!(stream.highest_index, Some((1 << 48) - 1));
         assert_eq!(stream.roc, u32::MAX);
     }
+}
+
+#[test]
+fn a_spent_key_wants_another_key_and_a_spent_ssrc_another_ssrc() {
+    let profile = Profile::AeadAes128Gcm;
+    let (mut sender, _) = support::pair_with(profile, &mki(b"a"), &Options::default());
+    sender
+        .set_roc(1, u32::MAX)
+        .expect("before its first packet");
+    assert!(protect_rtp(&mut sender, &rtp(1, 0xffff)).is_ok());
+    let added = sender.add_key(mki(b"b"), Material::fresh().key(profile));
+    added.expect("a key nobody has");
+    sender.use_key(&mki(b"b")).expect("it holds the key");
+    let refused = protect_rtp(&mut sender, &rtp(1, 0));
+    assert_eq!(refused, Err(SrtpError::SourceExhausted));
+    assert!(protect_rtp(&mut sender, &rtp(2, 0)).is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use sealcast_srtp::{KeyError, Mki, Options, Profile, Receiver, Sender, SrtpError};
+use sealcast_srtp::{KeyError, Lifetime, Mki, Options, Profile, Receiver, Sender, SrtpError};
 use support::{
     mki, options, pair_with, protect_rtcp, protect_rtp, rtcp, rtp, unprotect_rtcp, unprotect_rtp,
     Material,
@@ -210,4 +210,65 @@ fn a_key_that_a_sender_protected_with_is_refused_after_the_senders_end() {
     let (mut other, _) = pair_with(profile, &mki(b"a"), &Options::default());
     let added = other.add_key(mki(b"b"), material.key(profile));
     assert_eq!(added, Err(KeyError::UsedBefore));
+}
+
+/// One more than a context remembers of removed keys.
+const MORE_THAN_REMEMBERED: usize = 1025;
+
+#[test]
+fn a_sender_knows_its_newest_1024_removed_keys_as_its_own_and_is_refused_an_older_one() {
+    let profile = Profile::AeadAes128Gcm;
+    let (stay, turn) = (mki(&[0]), mki(&[1]));
+    let (mut sender, _) = pair_with(profile, &stay, &Options::default());
+    let removed: Vec<Material> = (0..MORE_THAN_REMEMBERED)
+        .map(|_| Material::fresh())
+        .collect();
+    for (material, sequence) in removed.iter().zip(0..) {
+        let added = sender.add_key(turn.clone(), material.key(profile));
+        added.expect("a key nobody has");
+        sender.use_key(&turn).expect("it holds the key");
+        assert!(protect_rtp(&mut sender, &rtp(1, sequence)).is_ok());
+        sender.use_key(&stay).expect("it holds the key");
+        sender.remove_key(&turn).expect("it is not in use");
+    }
+    // How many packets the oldest one protected is forgotten, so it protects no more.
+    let again = sender.add_key(turn.clone(), removed[0].key(profile));
+    assert_eq!(again, Err(KeyError::UsedBefore));
+    let again = sender.add_key(turn, removed[1].key(profile));
+    assert_eq!(again, Ok(()));
+}
+
+#[test]
+fn a_receiver_goes_on_counting_under_its_newest_1024_removed_keys() {
+    let profile = Profile::AeadAes128Gcm;
+    let once = Options {
+        lifetime: Lifetime::new((1, 1), (1, 1)).expect("soft before hard"),
+        ..Options::default()
+    };
+    let turn = mki(&[1]);
+    let other = Material::fresh().key(profile);
+    let mut receiver = Receiver::with_mki(mki(&[0]), other, once).expect("a valid key");
+    let removed: Vec<(Material, Vec<u8>)> = (0..MORE_THAN_REMEMBERED)
+        .zip(0..)
+        .map(|(_, sequence)| {
+            let material = Material::fresh();
+            let key = material.key(profile);
+            let mut sender =
+                Sender::with_mki(turn.clone(), key, Options::default()).expect("a key nobody has");
+            let packet = protect_rtp(&mut sender, &rtp(1, sequence)).expect("a new index");
+            let later = protect_rtp(&mut sender, &rtp(2, sequence)).expect("a new index");
+            let added = receiver.add_key(turn.clone(), material.key(profile));
+            added.expect("a receiver needs no claim");
+            assert!(unprotect_rtp(&mut receiver, &packet).is_ok());
+            receiver.remove_key(&turn).expect("it holds the key");
+            (material, later)
+        })
+        .collect();
+    for (place, expected) in [(1, Err(SrtpError::KeyExhausted)), (0, Ok(rtp(2, 0)))] {
+        let (material, later) = &removed[place];
+        let added = receiver.add_key(turn.clone(), material.key(profile));
+        added.expect("a receiver needs no claim");
+        assert_eq!(unprotect_rtp(&mut receiver, later), expected);
+        receiver.remove_key(&turn).expect("it holds the key");
+    }
 }

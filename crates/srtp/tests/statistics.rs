@@ -1,11 +1,11 @@
-//! What contexts count, what they admit, and many packets in one call.
+//! What contexts count, and what they admit.
 
 mod support;
 
 use std::collections::BTreeSet;
 
 use sealcast_srtp::{
-    Mki, Options, Profile, ReplayWindow, Span, SrtcpEncryption, SrtpError, StreamStatistics,
+    Mki, Options, Profile, ReplayWindow, SrtcpEncryption, SrtpError, StreamStatistics,
 };
 use support::{
     options, pair, pair_with, protect_rtcp, protect_rtp, rtcp, rtp, unprotect_rtcp, unprotect_rtp,
@@ -127,46 +127,4 @@ fn unencrypted_srtcp_passes_between_two_that_allow_it_and_is_still_authenticated
         assert_eq!(refused, Err(SrtpError::AuthenticationFailed));
         assert_eq!(unprotect_rtcp(&mut receiver, &packet), Ok(plain));
     }
-}
-
-#[test]
-fn in_a_batch_each_packet_has_its_own_outcome() {
-    let (mut sender, mut receiver) = pair(Profile::Aes128CmSha1_80);
-    let room = 14 + 10;
-    let mut buffer = vec![0; 4 * room];
-    for (number, sequence) in [1, 2, 2, 3].into_iter().enumerate() {
-        buffer[number * room..][..14].copy_from_slice(&rtp(1, sequence));
-    }
-    let span = |number: usize, len: usize| Span {
-        start: number * room,
-        len,
-        room,
-    };
-    let mut packets: Vec<Span> = (0..4).map(|number| span(number, 14)).collect();
-    packets.push(span(4, 14));
-    packets.push(Span {
-        start: usize::MAX,
-        len: 1,
-        room: usize::MAX,
-    });
-    let mut outcomes = Vec::new();
-    sender.protect_rtp_many(&mut buffer, &packets, |place, outcome| {
-        outcomes.push((place, outcome));
-    });
-    assert_eq!(
-        outcomes,
-        [
-            (0, Ok(24)),
-            (1, Ok(24)),
-            (2, Err(SrtpError::IndexUsed)),
-            (3, Ok(24)),
-            (4, Err(SrtpError::Malformed)),
-            (5, Err(SrtpError::Malformed)),
-        ]
-    );
-    let protected: Vec<Span> = [0, 1, 3].map(|number| span(number, room)).to_vec();
-    let mut opened = Vec::new();
-    receiver.unprotect_rtp_many(&mut buffer, &protected, |_, outcome| opened.push(outcome));
-    assert_eq!(opened, [Ok(14), Ok(14), Ok(14)]);
-    assert_eq!(buffer[3 * room..][..14], rtp(1, 3));
 }

@@ -3,10 +3,10 @@
 
 use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::prelude::*;
-use sealcast_srtp::SrtpError;
+use sealcast_srtp::{PacketKind, SrtpError};
 
 use super::batch::{work, Job, Work};
-use super::context::{Context, Direction, Kind};
+use super::context::{Context, Direction};
 use super::memory::{readable_array, writable, writable_array, Item, Memory};
 use super::refusal::Refusal;
 
@@ -21,7 +21,7 @@ impl Work for Slot<'_> {
     fn work<D: Direction>(
         &mut self,
         context: &mut D,
-        kind: Kind,
+        kind: PacketKind,
         _: &mut Vec<u8>,
     ) -> Result<usize, SrtpError> {
         context.work(kind, self.bytes, self.len)
@@ -46,7 +46,7 @@ impl Arena<'_, '_> {
         py: Python<'_>,
         contexts: &[&Context<D>],
         which: Option<&Bound<'_, PyAny>>,
-        kind: Kind,
+        kind: PacketKind,
     ) -> PyResult<usize> {
         // Every view is taken before the first packet is touched and held to the end, so that
         // results have where to go. The numbers are copied in before the work and out after it:

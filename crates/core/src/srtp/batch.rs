@@ -5,9 +5,9 @@
 //! ([`super::arena`]). This is what they share.
 
 use pyo3::prelude::*;
-use sealcast_srtp::SrtpError;
+use sealcast_srtp::{PacketKind, SrtpError};
 
-use super::context::{Context, Direction, Kind, Turn};
+use super::context::{Context, Direction, Turn};
 use super::refusal::Refusal;
 
 /// Batches of fewer packets keep the GIL, as one packet does. To let go of it and take it back costs
@@ -21,7 +21,7 @@ pub(crate) trait Work {
     fn work<D: Direction>(
         &mut self,
         context: &mut D,
-        kind: Kind,
+        kind: PacketKind,
         scratch: &mut Vec<u8>,
     ) -> Result<usize, SrtpError>;
 }
@@ -49,7 +49,7 @@ pub(crate) fn work<D: Direction, W: Work + Send>(
     py: Python<'_>,
     jobs: &mut [Job<W>],
     contexts: &[&Context<D>],
-    kind: Kind,
+    kind: PacketKind,
 ) {
     if jobs.len() < FEW {
         in_turns(jobs, contexts, kind, |context| context.lock(py));
@@ -61,7 +61,7 @@ pub(crate) fn work<D: Direction, W: Work + Send>(
 fn in_turns<'a, D: Direction, W: Work>(
     jobs: &mut [Job<W>],
     contexts: &[&'a Context<D>],
-    kind: Kind,
+    kind: PacketKind,
     lock: impl Fn(&'a Context<D>) -> Result<Turn<'a, D>, Refusal>,
 ) {
     let mut scratch = Vec::new();

@@ -13,26 +13,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyBytes;
-use sealcast_srtp::{Process, Receiver, Sender, SrtpError};
+use sealcast_srtp::{
+    why_not_opened, why_not_protected, PacketKind, Process, Receiver, Sender, SrtpError,
+};
 
 use super::memory::{readable, writable, Blank, Room};
-use super::refusal::Refusal;
-
-/// Which of the two protocols a packet belongs to; the caller knows (RFC 5761 §4).
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-pub(crate) enum Kind {
-    Rtp,
-    Rtcp,
-}
+use super::refusal::{raisable, Refusal};
 
 /// What the two directions have in common: a packet becomes another one in place.
 pub(crate) trait Direction: Send + 'static {
     /// Bytes that are added to a packet of this kind, at most, or taken from it. The same for the
-    /// whole life of a context: its profile, its options and the length of its MKIs are.
-    fn overhead(&self, kind: Kind) -> usize;
+    /// whole life of a context.
+    fn overhead(&self, kind: PacketKind) -> usize;
 
     /// Works on `buffer[..len]` in place; returns the new length.
-    fn work(&mut self, kind: Kind, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError>;
+    fn work(&mut self, kind: PacketKind, buffer: &mut [u8], len: usize)
+        -> Result<usize, SrtpError>;
+
+    /// Why a packet was refused as malformed.
+    fn why_malformed(kind: PacketKind, packet: &[u8], overhead: usize) -> String;
 
     /// Length of the result for a packet of `len` bytes, at most.
     fn result_len(len: usize, overhead: usize) -> usize;
@@ -41,7 +40,7 @@ pub(crate) trait Direction: Send + 'static {
     /// returns its length. `scratch` may be used, and left longer than it was.
     fn make(
         &mut self,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
         result: Room<'_>,
         scratch: &mut Vec<u8>,
@@ -51,25 +50,31 @@ pub(crate) trait Direction: Send + 'static {
     fn one<'py>(
         &mut self,
         py: Python<'py>,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
         scratch: &mut Vec<u8>,
     ) -> PyResult<Result<Bound<'py, PyBytes>, SrtpError>>;
 }
 
 impl Direction for Sender {
-    fn overhead(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Rtp => self.rtp_overhead(),
-            Kind::Rtcp => self.rtcp_overhead(),
-        }
+    fn overhead(&self, kind: PacketKind) -> usize {
+        self.overhead(kind)
+    }
+
+    fn why_malformed(kind: PacketKind, packet: &[u8], overhead: usize) -> String {
+        why_not_protected(kind, packet, overhead)
     }
 
     #[inline]
-    fn work(&mut self, kind: Kind, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
+    fn work(
+        &mut self,
+        kind: PacketKind,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, SrtpError> {
         match kind {
-            Kind::Rtp => self.protect_rtp(buffer, len),
-            Kind::Rtcp => self.protect_rtcp(buffer, len),
+            PacketKind::Rtp => self.protect_rtp(buffer, len),
+            PacketKind::Rtcp => self.protect_rtcp(buffer, len),
         }
     }
 
@@ -80,7 +85,7 @@ impl Direction for Sender {
     #[inline]
     fn make(
         &mut self,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
         result: Room<'_>,
         _: &mut Vec<u8>,
@@ -93,7 +98,7 @@ impl Direction for Sender {
     fn one<'py>(
         &mut self,
         py: Python<'py>,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
         scratch: &mut Vec<u8>,
     ) -> PyResult<Result<Bound<'py, PyBytes>, SrtpError>> {
@@ -106,18 +111,24 @@ impl Direction for Sender {
 }
 
 impl Direction for Receiver {
-    fn overhead(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Rtp => self.rtp_overhead(),
-            Kind::Rtcp => self.rtcp_overhead(),
-        }
+    fn overhead(&self, kind: PacketKind) -> usize {
+        self.overhead(kind)
+    }
+
+    fn why_malformed(kind: PacketKind, packet: &[u8], overhead: usize) -> String {
+        why_not_opened(kind, packet, overhead)
     }
 
     #[inline]
-    fn work(&mut self, kind: Kind, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
+    fn work(
+        &mut self,
+        kind: PacketKind,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, SrtpError> {
         match kind {
-            Kind::Rtp => self.unprotect_rtp(&mut buffer[..len]),
-            Kind::Rtcp => self.unprotect_rtcp(&mut buffer[..len]),
+            PacketKind::Rtp => self.unprotect_rtp(&mut buffer[..len]),
+            PacketKind::Rtcp => self.unprotect_rtcp(&mut buffer[..len]),
         }
     }
 
@@ -129,7 +140,7 @@ impl Direction for Receiver {
     #[inline]
     fn make(
         &mut self,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
         result: Room<'_>,
         scratch: &mut Vec<u8>,
@@ -143,7 +154,7 @@ impl Direction for Receiver {
     fn one<'py>(
         &mut self,
         py: Python<'py>,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
         scratch: &mut Vec<u8>,
     ) -> PyResult<Result<Bound<'py, PyBytes>, SrtpError>> {
@@ -156,7 +167,7 @@ impl Direction for Receiver {
 #[inline]
 fn opened<'a>(
     receiver: &mut Receiver,
-    kind: Kind,
+    kind: PacketKind,
     packet: &[u8],
     scratch: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], SrtpError> {
@@ -200,8 +211,8 @@ impl<D: Direction> State<D> {
 impl<D: Direction> Context<D> {
     pub(crate) fn new(context: D) -> Self {
         Self {
-            rtp_overhead: context.overhead(Kind::Rtp),
-            rtcp_overhead: context.overhead(Kind::Rtcp),
+            rtp_overhead: context.overhead(PacketKind::Rtp),
+            rtcp_overhead: context.overhead(PacketKind::Rtcp),
             state: Mutex::new(State {
                 open: Some(context),
                 scratch: Vec::new(),
@@ -210,10 +221,11 @@ impl<D: Direction> Context<D> {
         }
     }
 
-    const fn overhead(&self, kind: Kind) -> usize {
+    /// As [`Direction::overhead`]; nobody's turn is waited for.
+    pub(crate) const fn overhead(&self, kind: PacketKind) -> usize {
         match kind {
-            Kind::Rtp => self.rtp_overhead,
-            Kind::Rtcp => self.rtcp_overhead,
+            PacketKind::Rtp => self.rtp_overhead,
+            PacketKind::Rtcp => self.rtcp_overhead,
         }
     }
 
@@ -222,7 +234,7 @@ impl<D: Direction> Context<D> {
     pub(crate) fn blank<'py>(
         &self,
         py: Python<'py>,
-        kind: Kind,
+        kind: PacketKind,
         len: usize,
     ) -> PyResult<Blank<'py>> {
         Blank::new(py, D::result_len(len, self.overhead(kind)))
@@ -270,25 +282,41 @@ impl<D: Direction> Context<D> {
         answer.map_err(|refusal| refusal.raised(py))
     }
 
+    /// The exception for a packet that went no further, to raise or to list. Of a malformed one,
+    /// which is as it was, it names the field.
+    #[cold]
+    pub(crate) fn exception<'py>(
+        &self,
+        py: Python<'py>,
+        kind: PacketKind,
+        refusal: Refusal,
+        packet: &[u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if refusal == Refusal::Packet(SrtpError::Malformed) {
+            let why = D::why_malformed(kind, packet, self.overhead(kind));
+            refusal.exception(py, Some(&why))
+        } else {
+            refusal.exception(py, None)
+        }
+    }
+
     /// Works on a copy; returns the result as a new `bytes`.
     #[inline]
     pub(crate) fn one<'py>(
         &self,
         packet: &Bound<'py, PyAny>,
-        kind: Kind,
+        kind: PacketKind,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let py = packet.py();
-        let result = readable(packet, "the packet", |packet| {
-            let mut state = match self.lock(py) {
-                Ok(state) => state,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
+        readable(packet, "the packet", |packet| {
+            let mut state = self.lock(py).map_err(|refusal| refusal.raised(py))?;
             // SAFETY: the view is held by `readable`; the GIL is held until the slice is gone, so
             // no Python code writes.
             let packet = unsafe { packet.bytes() };
-            state.one(py, kind, packet)
-        })?;
-        result.map_err(|refusal| refusal.raised_for(packet, kind))
+            let result = state.one(py, kind, packet)?;
+            drop(state);
+            result.map_err(|refusal| raisable(self.exception(py, kind, refusal, packet)))
+        })
     }
 
     /// Works in the caller's `target`; returns how many bytes of it are the result.
@@ -296,23 +324,17 @@ impl<D: Direction> Context<D> {
         &self,
         packet: &Bound<'_, PyAny>,
         target: &Bound<'_, PyAny>,
-        kind: Kind,
+        kind: PacketKind,
     ) -> PyResult<usize> {
         let py = packet.py();
-        let result = readable(packet, "the packet", |packet| {
+        readable(packet, "the packet", |packet| {
             writable(target, "the target", |target| {
-                let mut state = match self.lock(py) {
-                    Ok(state) => state,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                let context = match state.open() {
-                    Ok(context) => context,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
+                let mut state = self.lock(py).map_err(|refusal| refusal.raised(py))?;
+                let context = state.open().map_err(|refusal| refusal.raised(py))?;
                 let len = packet.len();
                 // A plain packet is shorter than the protected one, which has to fit all the same.
                 if target.len() < len.max(D::result_len(len, self.overhead(kind))) {
-                    return Ok(Err(SrtpError::BufferTooSmall.into()));
+                    return Err(Refusal::from(SrtpError::BufferTooSmall).raised(py));
                 }
                 // SAFETY: both views are held, the target has room, the GIL keeps other Python
                 // code away, and the one slice is made after the move.
@@ -320,10 +342,13 @@ impl<D: Direction> Context<D> {
                     packet.move_to(target);
                     target.bytes_mut()
                 };
-                Ok(context.work(kind, buffer, len).map_err(Refusal::from))
+                let result = context.work(kind, buffer, len);
+                drop(state);
+                result.map_err(|error| {
+                    raisable(self.exception(py, kind, error.into(), &buffer[..len]))
+                })
             })
-        })?;
-        result.map_err(|refusal| refusal.raised(py))
+        })
     }
 }
 
@@ -333,7 +358,7 @@ impl<D: Direction> State<D> {
     fn one<'py>(
         &mut self,
         py: Python<'py>,
-        kind: Kind,
+        kind: PacketKind,
         packet: &[u8],
     ) -> PyResult<Result<Bound<'py, PyBytes>, Refusal>> {
         let Some(context) = self.open.as_mut() else {

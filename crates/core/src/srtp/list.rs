@@ -7,17 +7,17 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyListMethods};
-use sealcast_srtp::SrtpError;
+use sealcast_srtp::{PacketKind, SrtpError};
 
 use super::batch::{work, Job, Work};
-use super::context::{Context, Direction, Kind};
+use super::context::{Context, Direction};
 use super::memory::{readable, Blank, Room};
 
 /// Packets on their way in, and where the result of each goes.
 pub(crate) struct Batch<'py> {
     packets: Vec<Taken<'py>>,
     results: Vec<Blank<'py>>,
-    kind: Kind,
+    kind: PacketKind,
 }
 
 /// A packet and the number of its context.
@@ -35,7 +35,7 @@ enum Source<'py> {
 
 impl<'py> Batch<'py> {
     /// An empty one, for the packets of this list or of whatever else it is.
-    pub(crate) fn of(packets: &Bound<'py, PyAny>, kind: Kind) -> Self {
+    pub(crate) fn of(packets: &Bound<'py, PyAny>, kind: PacketKind) -> Self {
         // Only a list is asked: any other length may be made up.
         let len = packets.cast::<PyList>().map_or(0, PyListMethods::len);
         Self {
@@ -86,10 +86,16 @@ impl<'py> Batch<'py> {
         let mut jobs: Vec<_> = jobs.collect();
         work(py, &mut jobs, contexts, self.kind);
         let outcomes: Vec<_> = jobs.into_iter().map(|job| job.outcome).collect();
-        let results = self.results.into_iter().zip(outcomes);
-        let results = results.map(|(result, outcome)| match outcome {
+        let results = self.packets.iter().zip(self.results).zip(outcomes);
+        let results = results.map(|((taken, mut result), outcome)| match outcome {
             Ok(len) => Ok(result.finished(len)?.into_any()),
-            Err(refusal) => refusal.listed(py),
+            Err(refusal) => {
+                let packet = match &taken.source {
+                    Source::Bytes(bytes) => bytes.as_bytes(),
+                    Source::Result(len) => &result.written()[..*len],
+                };
+                contexts[taken.context].exception(py, self.kind, refusal, packet)
+            }
         });
         PyList::new(py, results.collect::<PyResult<Vec<_>>>()?)
     }
@@ -99,7 +105,7 @@ impl<'py> Batch<'py> {
 /// for it, a receiver's, which is longer than its result, into an object of its own.
 fn copied<'py, D: Direction>(
     context: &Context<D>,
-    kind: Kind,
+    kind: PacketKind,
     packet: &Bound<'py, PyAny>,
 ) -> PyResult<(Source<'py>, Blank<'py>)> {
     let py = packet.py();
@@ -128,7 +134,7 @@ impl Work for Packet<'_> {
     fn work<D: Direction>(
         &mut self,
         context: &mut D,
-        kind: Kind,
+        kind: PacketKind,
         scratch: &mut Vec<u8>,
     ) -> Result<usize, SrtpError> {
         match self {

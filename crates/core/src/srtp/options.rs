@@ -179,16 +179,30 @@ where
         .collect()
 }
 
-/// What a receiver does about `cryptex`.
-pub(crate) fn cryptex(py: Python<'_>, word: Option<&str>) -> PyResult<Option<Cryptex>> {
-    match word {
-        None => Ok(None),
-        Some("accepted") => Ok(Some(Cryptex::Accepted)),
-        Some("required") => Ok(Some(Cryptex::Required)),
-        Some(other) => Err(refused(
-            py,
-            BAD_OPTION,
-            format!("cryptex is \"accepted\", \"required\" or None, got {other:?}"),
-        )),
+/// What was asked for by the keyword `cryptex`.
+pub(crate) trait Asked {
+    fn asked(self, py: Python<'_>) -> PyResult<Option<Cryptex>>;
+}
+
+/// Of a sender, which protects every header that it can or none.
+impl Asked for bool {
+    fn asked(self, _: Python<'_>) -> PyResult<Option<Cryptex>> {
+        Ok(self.then_some(Cryptex::Required))
+    }
+}
+
+/// Of a receiver.
+impl Asked for Option<&str> {
+    fn asked(self, py: Python<'_>) -> PyResult<Option<Cryptex>> {
+        match self {
+            None => Ok(None),
+            Some("accepted") => Ok(Some(Cryptex::Accepted)),
+            Some("required") => Ok(Some(Cryptex::Required)),
+            Some(other) => Err(refused(
+                py,
+                BAD_OPTION,
+                format!("cryptex is \"accepted\", \"required\" or None, got {other:?}"),
+            )),
+        }
     }
 }

@@ -8,10 +8,8 @@ use std::fmt::Display;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
-use sealcast_srtp::{what_is_malformed, PacketKind, SrtpError};
+use sealcast_srtp::SrtpError;
 
-use super::context::Kind;
-use super::memory::readable;
 use crate::error::{refusal, CONTEXT_CLOSED, CONTEXT_FORKED};
 
 /// Why a packet went no further.
@@ -37,43 +35,31 @@ impl Refusal {
         u8::try_from(number).unwrap_or(u8::MAX)
     }
 
-    /// The exception that is raised for it.
+    /// The exception for it, to raise or to list; without a detail its code says everything.
+    #[cold]
+    pub(crate) fn exception<'py>(
+        self,
+        py: Python<'py>,
+        detail: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let class = classes(py)?[usize::from(self.number())].bind(py);
+        match detail {
+            None => class.call0(),
+            Some(detail) => class.call1((format!("{detail}."),)),
+        }
+    }
+
+    /// The same, to raise.
     #[cold]
     pub(crate) fn raised(self, py: Python<'_>) -> PyErr {
-        match classes(py) {
-            Ok(classes) => {
-                PyErr::from_type(classes[usize::from(self.number())].bind(py).clone(), ())
-            }
-            Err(error) => error,
-        }
+        raisable(self.exception(py, None))
     }
+}
 
-    /// The exception for one packet of the caller's; it names what is malformed.
-    #[cold]
-    pub(crate) fn raised_for(self, packet: &Bound<'_, PyAny>, kind: Kind) -> PyErr {
-        let py = packet.py();
-        if self != Self::Packet(SrtpError::Malformed) {
-            return self.raised(py);
-        }
-        let kind = match kind {
-            Kind::Rtp => PacketKind::Rtp,
-            Kind::Rtcp => PacketKind::Rtcp,
-        };
-        let told = readable(packet, "the packet", |packet| {
-            // SAFETY: the view is held, and the GIL keeps Python code from writing.
-            Ok(what_is_malformed(kind, unsafe { packet.bytes() }))
-        });
-        match told {
-            Ok(sentence) => refused(py, SrtpError::Malformed.code(), sentence),
-            Err(error) => error,
-        }
-    }
-
-    /// The exception as an element of a batch's results, without raising it.
-    #[cold]
-    pub(crate) fn listed(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        classes(py)?[usize::from(self.number())].bind(py).call0()
-    }
+/// An exception, or the one that came in its way.
+#[cold]
+pub(crate) fn raisable(exception: PyResult<Bound<'_, PyAny>>) -> PyErr {
+    exception.map_or_else(|error| error, PyErr::from_value)
 }
 
 impl From<SrtpError> for Refusal {
