@@ -1453,6 +1453,21 @@ _NODE: Final = (
         "List what was: `sealcast identity list`.",
     ),
     (
+        "IDENTITY.ROOT_KEY_MISSING",
+        "Only the root's key can sign new issuing authorities, and it is not here.",
+        "Bring it: --root-key FILE. If it is lost, roll the root too: --root.",
+    ),
+    (
+        "IDENTITY.ROLL_UNDER_WAY",
+        "A new root was announced and has not begun; issuing authorities come with it.",
+        "Wait for its beginning; or roll the root again: --root.",
+    ),
+    (
+        "IDENTITY.OVERLAP_TOO_SHORT",
+        "Nobody could renew in so short an overlap.",
+        "Give ten seconds at least; after a theft an hour, for a planned change some days.",
+    ),
+    (
         "IDENTITY.NOT_A_REASON",
         "A certificate of an end is not revoked for that reason.",
         "Use one of those that `sealcast identity revoke --help` lists.",

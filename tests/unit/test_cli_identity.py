@@ -145,6 +145,42 @@ def test_a_name_is_revoked_without_any_passphrase(
     assert "IDENTITY.UNKNOWN" in capsys.readouterr().err
 
 
+def test_what_was_revoked_is_written_as_lists_of_all_authorities(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out") == 0
+    assert run("revoke", ENCODER) == 0
+    assert run("crl", "--out", "lists.pem") == 0
+    assert (tmp_path / "lists.pem").read_bytes().count(b"BEGIN X509 CRL") == 3
+    assert "3 revocation lists" in capsys.readouterr().out
+    assert run("crl", "--out", "/proc/nowhere/lists.pem") == 1
+    assert "IDENTITY.NOT_WRITTEN" in capsys.readouterr().err
+
+
+def test_a_roll_is_rehearsed_and_then_done(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out") == 0
+    capsys.readouterr()
+    assert run("roll", "--dry-run", "--overlap", "7d") == 0
+    told = capsys.readouterr().out
+    assert "nothing was changed" in told
+    assert ENCODER in told
+    assert "by hand" in told
+    assert len(Store.open(data).issuers()) == 2
+    (data / "root/root-key.pem").rename(tmp_path / "brought.pem")
+    assert run("roll", "--overlap", "7d") == 1
+    assert "IDENTITY.ROOT_KEY_MISSING" in capsys.readouterr().err
+    assert run("roll", "--overlap", "7d", "--root-key", "brought.pem", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(one["name"], one["by_hand"]) for one in plan["holders"]] == [(ENCODER, True)]
+    assert len(Store.open(data).issuers()) == 4
+    assert run("roll", "--root", "--compromised") == 0
+    assert "authority.pem needs the new one before" in capsys.readouterr().out
+    assert run("issue", "encoder/venue-2", "--out", "out") == 0
+    assert (tmp_path / "out/authority.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 2
+
+
 def test_the_reasons_to_revoke_are_those_of_the_library() -> None:
     assert {*REASONS, Reason.CA_COMPROMISE.value} == {reason.value for reason in Reason}
 

@@ -56,4 +56,7 @@ identity.command(
 identity.command(
     "sealcast.cli.identity_crl:crl", name="crl", help="What was revoked, as lists for others."
 )
+identity.command(
+    "sealcast.cli.identity_roll:roll", name="roll", help="New authorities in place of the old."
+)
 app.command(identity)

@@ -31,11 +31,13 @@ _EVERY_ADDRESS: Final = (
 _EVERY_HOST: Final = x509.DNSName("")
 
 
-def make_root(trust_domain: str, key: PrivateKey, now: datetime.datetime) -> x509.Certificate:
+def make_root(
+    trust_domain: str, key: PrivateKey, now: datetime.datetime, generation: int = 1
+) -> x509.Certificate:
     """A root for one trust domain. Its key is needed again only for new issuing authorities."""
     return sign_root(
         Template(
-            subject=_subject(f"{trust_domain} root"),
+            subject=_subject(f"{trust_domain} root", generation),
             names=(x509.UniformResourceIdentifier(f"{SCHEME}{trust_domain}"),),
             public_key=key.public_key(),
             serial=x509.random_serial_number(),
@@ -55,11 +57,12 @@ def make_issuing(
     key: PrivateKey,
     constraints: x509.NameConstraints,
     now: datetime.datetime,
+    generation: int = 1,
 ) -> x509.Certificate:
     """The authority that issues for one side."""
     return sign(
         Template(
-            subject=_subject(f"{trust_domain} {side}s"),
+            subject=_subject(f"{trust_domain} {side}s", generation),
             names=(x509.UniformResourceIdentifier(f"{SCHEME}{trust_domain}"),),
             public_key=key.public_key(),
             serial=x509.random_serial_number(),
@@ -108,7 +111,11 @@ def check_network(text: str) -> str:
     return text
 
 
-def _subject(common_name: str) -> x509.Name:
+def _subject(common_name: str, generation: int) -> x509.Name:
+    # Each key has a name of its own: verifiers that know several choose by it, and revocation lists
+    # are found by it (RFC 5280 §5.1.2.3).
+    if generation > 1:
+        common_name = f"{common_name} {generation}"
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "sealcast"),

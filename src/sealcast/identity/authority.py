@@ -54,6 +54,8 @@ from sealcast.identity.store import (
 )
 from sealcast.secret import Secret
 
+THE_NODE: Final = "this node"
+"""`who` of a node that issues for its own doors."""
 TOKEN_LIFETIME: Final = datetime.timedelta(minutes=15)
 
 Unlock = Callable[[], Secret]
@@ -117,7 +119,7 @@ class Authority:
         self, wanted: Wanted, now: datetime.datetime, *, who: str, kind: str = DEFAULT_KIND
     ) -> Issued:
         """A certificate with a fresh key. The key is nowhere but in the answer."""
-        with self._journal("issue", wanted, now, who):
+        with self.noting("issue", wanted, now, who):
             key = generate(kind)
             done = self._certify("issue", wanted, key.public_key(), now, who)
         return Issued(
@@ -132,12 +134,12 @@ class Authority:
         self, request: bytes, wanted: Wanted, now: datetime.datetime, *, who: str
     ) -> Certified:
         """A certificate for a request (PKCS#10, PEM)."""
-        with self._journal("sign", wanted, now, who):
+        with self.noting("sign", wanted, now, who):
             return self._certify("sign", wanted, self._key_of(request, wanted), now, who)
 
     def make_token(self, wanted: Wanted, now: datetime.datetime, *, who: str) -> Secret:
         """A token with which whoever holds it gets one certificate, as `wanted`, in 15 minutes."""
-        with self._journal("token", wanted, now, who):
+        with self.noting("token", wanted, now, who):
             # The name and the profile must fit now; the key is checked when it comes.
             chosen = profile(wanted.profile)
             probe = generate(DEFAULT_KIND).public_key()
@@ -168,7 +170,7 @@ class Authority:
         Besides the refusals of `sign`: IDENTITY.TOKEN_UNKNOWN, IDENTITY.TOKEN_OTHER,
         IDENTITY.TOKEN_EXPIRED, IDENTITY.TOKEN_USED. A refused request leaves the token unused.
         """
-        with self._journal("enrol", wanted, now, who):
+        with self.noting("enrol", wanted, now, who):
             key = self._key_of(request, wanted)
             return self._certify("enrol", wanted, key, now, who, token=_digest(token))
 
@@ -187,7 +189,7 @@ class Authority:
         IDENTITY.BAD_NAME; IDENTITY.UNKNOWN if `name` never had that certificate, or any, nor a
         token; IDENTITY.NOT_A_REASON.
         """
-        with self._journal("revoke", Wanted(name, name.partition("/")[0]), now, who):
+        with self.noting("revoke", Wanted(name, name.partition("/")[0]), now, who):
             check_name(name)
             if reason is Reason.CA_COMPROMISE:
                 raise LocalError("IDENTITY.NOT_A_REASON", "That is an authority's: roll it.")
@@ -273,7 +275,7 @@ class Authority:
             if token is not None:
                 _use(transaction, token, order, wanted, at)
             serial = x509.random_serial_number()
-            template = fill_in(order, signer.certificate, serial, now)
+            template = fill_in(order, signer.certificate, serial, now, issuer.until_unix)
             checked = check_certificate(template, order, signer.certificate, now, issuer.networks)
             leaf = sign_leaf(checked, signer)
             row = IssuedRow(
@@ -321,10 +323,12 @@ class Authority:
         return self._signers.setdefault(issuer.serial, Signer(certificate, key))
 
     @contextmanager
-    def _journal(
+    def noting(
         self, action: str, wanted: Wanted, now: datetime.datetime, who: str
     ) -> Iterator[None]:
-        """Remembers a refusal by its code. (A success is noted where it happens.)"""
+        """What is refused in this block stands in the journal by its code. (A success is noted
+        where it happens.)
+        """
         try:
             yield
         except SealcastError as error:

@@ -120,6 +120,7 @@ def _fill(
                 serial=root_serial,
                 not_after_unix=int(root.certificate.not_valid_after_utc.timestamp()),
                 pem=root_pem,
+                key_file=ROOT_KEY_FILE,
                 made_unix=at,
                 since_unix=at,
             )

@@ -103,9 +103,18 @@ def check_request(order: Order, trust_domain: str) -> CheckedOrder:
 
 
 def fill_in(
-    order: CheckedOrder, issuer: x509.Certificate, serial: int, now: datetime.datetime
+    order: CheckedOrder,
+    issuer: x509.Certificate,
+    serial: int,
+    now: datetime.datetime,
+    issuer_until: int | None = None,
 ) -> Template:
-    """Everything that will stand in the certificate."""
+    """Everything that will stand in the certificate. `issuer_until` is when the issuer is rolled
+    out of use, if it is.
+    """
+    end = issuer.not_valid_after_utc
+    if issuer_until is not None:
+        end = min(end, datetime.datetime.fromtimestamp(issuer_until, datetime.UTC))
     # The slash keeps verifiers from taking the common name for a host name. The SPIFFE ID is what
     # counts; the subject is for people.
     subject = x509.Name(
@@ -118,7 +127,7 @@ def fill_in(
         serial=serial,
         not_before=now - backdated(),
         # A leaf that outlives its issuer would end at an unexpected hour.
-        not_after=min(now + order.lifetime, issuer.not_valid_after_utc),
+        not_after=min(now + order.lifetime, end),
         usage=order.side.usage,
     )
 

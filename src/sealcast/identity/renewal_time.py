@@ -21,7 +21,9 @@ from sealcast.identity.store import IssuedRow, IssuerRow, RootRow
 def renew_at(
     row: IssuedRow, issuers: Sequence[IssuerRow], roots: Sequence[RootRow]
 ) -> datetime.datetime:
-    """The moment, which may be over."""
+    """The moment, which may be over. `issuers` and `roots` stand in the store's order: the newest
+    first.
+    """
     moments = [row.issued_unix + (row.not_after_unix - row.issued_unix) * 2 // 3]
     for issuer in issuers:
         if issuer.serial == row.issuer and issuer.until_unix is not None:
@@ -31,19 +33,20 @@ def renew_at(
     moments += [
         _within(root.made_unix, root.since_unix, row.serial)
         for root in roots
-        if row.issued_unix < root.made_unix < root.since_unix
+        if row.issued_unix <= root.made_unix < root.since_unix
     ]
     return datetime.datetime.fromtimestamp(min(moments), datetime.UTC)
 
 
 def _successor_since(issuer: IssuerRow, issuers: Sequence[IssuerRow]) -> int:
-    """Of what the next one of its side issues from; of its own end if there is none."""
-    later = [
-        other.since_unix
-        for other in issuers
-        if other.side is issuer.side and other.since_unix > issuer.since_unix
-    ]
-    return min(later, default=issuer.until_unix or issuer.since_unix)
+    """From when the next one of its side issues; that moment of its own if there is none."""
+    of_side = [row for row in issuers if row.side is issuer.side]
+    newer = of_side[: of_side.index(issuer)]
+    # One that was ended before its beginning never issues.
+    begun = (
+        row.since_unix for row in newer if row.until_unix is None or row.until_unix > row.since_unix
+    )
+    return min(begun, default=issuer.since_unix)
 
 
 def _within(begin: int, end: int, serial: str) -> int:

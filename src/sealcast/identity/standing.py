@@ -27,8 +27,9 @@ def trusted(rows: Sequence[Standing], now: datetime.datetime) -> list[Standing]:
 
 def in_force(rows: Sequence[Standing], now: datetime.datetime) -> Standing:
     """The one that issues, or below which is issued; IDENTITY.AUTHORITY_EXPIRED if all are over."""
-    for row in trusted(rows, now):
-        # Of a clock that stands before the founding the first one is as good as ever.
-        if row.since_unix <= now.timestamp() or row is rows[-1]:
+    left = trusted(rows, now)
+    for row in left:
+        # By a clock that stands before the founding the first one is as good as ever.
+        if row.since_unix <= now.timestamp() or row is left[-1]:
             return row
     raise LocalError("IDENTITY.AUTHORITY_EXPIRED", "All of its kind were rolled out of use.")

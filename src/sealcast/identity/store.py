@@ -36,12 +36,13 @@ DONE: Final = "done"
 @dataclass(frozen=True, slots=True)
 class RootRow:
     """A root. Its issuing authorities issue from `since_unix` on; from `until_unix` on it is
-    trusted no more.
+    trusted no more. `key_file` is where its key was first, relative to the folder of the store.
     """
 
     serial: str
     not_after_unix: int
     pem: bytes
+    key_file: str
     made_unix: int
     since_unix: int
     until_unix: int | None = None
@@ -136,9 +137,9 @@ class Writing:
 
     def add_root(self, row: RootRow) -> None:
         self._connection.execute(
-            "INSERT INTO roots VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO roots VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                *(row.serial, row.not_after_unix, row.pem),
+                *(row.serial, row.not_after_unix, row.pem, row.key_file),
                 *(row.made_unix, row.since_unix, row.until_unix),
             ),
         )
@@ -150,6 +151,19 @@ class Writing:
                 *(row.serial, row.root, row.side, row.not_after_unix, row.pem, row.key_file),
                 *(json.dumps(row.networks), row.since_unix, row.until_unix, row.why),
             ),
+        )
+
+    def end_root(self, serial: str, until: int) -> None:
+        """The root is trusted until then at the latest."""
+        self._connection.execute(
+            "UPDATE roots SET until = min(ifnull(until, ?2), ?2) WHERE serial = ?1", (serial, until)
+        )
+
+    def end_issuer(self, serial: str, until: int, why: str) -> None:
+        """The issuing authority is trusted until then at the latest."""
+        self._connection.execute(
+            "UPDATE issuers SET until = min(ifnull(until, ?2), ?2), why = ?3 WHERE serial = ?1",
+            (serial, until, why),
         )
 
     def add_issued(self, row: IssuedRow) -> None:
@@ -422,6 +436,7 @@ def _root(row: sqlite3.Row) -> RootRow:
         serial=row["serial"],
         not_after_unix=row["not_after"],
         pem=row["pem"],
+        key_file=row["key_file"],
         made_unix=row["made_at"],
         since_unix=row["since"],
         until_unix=row["until"],

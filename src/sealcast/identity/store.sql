@@ -11,6 +11,8 @@ CREATE TABLE roots (
     serial     TEXT    PRIMARY KEY,
     not_after  INTEGER NOT NULL,
     pem        BLOB    NOT NULL,
+    -- Where its key was when it was made; it may be elsewhere.
+    key_file   TEXT    NOT NULL,
     made_at    INTEGER NOT NULL,
     since      INTEGER NOT NULL,
     until      INTEGER

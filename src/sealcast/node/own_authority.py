@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from sealcast.errors import LocalError
-from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.authority import THE_NODE, Authority, Wanted
 from sealcast.identity.private_files import read_passphrase
 from sealcast.identity.profiles import Side
 from sealcast.node.certificate_sources import Lifetime
@@ -28,7 +28,6 @@ from sealcast.node.config import Config
 from sealcast.node.state_folder import KeyPair
 
 _PROFILE: Final = "node"
-_WHO: Final = "this node"
 _PATIENCE: Final = datetime.timedelta(seconds=60)
 """After a renewal that failed the next one is tried this much later."""
 _log = structlog.get_logger()
@@ -88,7 +87,7 @@ class OwnPair:
 
     def _issue(self, now: datetime.datetime) -> None:
         issuer = self._issuing(now)
-        issued = self._authority.issue(self._wanted, now, who=_WHO)
+        issued = self._authority.issue(self._wanted, now, who=THE_NODE)
         self._pair = KeyPair(issued.chain_pem, issued.key_pem)
         self._lifetime = Lifetime.of(issued.chain_pem)
         self._issuer = issuer
