@@ -89,6 +89,7 @@ async def test_ten_changes_lose_no_frame(door: Door) -> None:
         await begin(door, number, Word.BEGINS if number == 1 else Word.CONTINUES)
         if number > 1:
             await carry(door, number - 1, b"")
+            await door.until(lambda: len(door.board.ledger.living()) == 1)
         await carry(door, number, part, to_the_end=False)
     await carry(door, len(parts), b"")
     await door.until(lambda: not door.board.ledger.living())
