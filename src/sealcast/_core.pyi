@@ -182,6 +182,11 @@ class Front:
     def swap(
         self, door: str, chain_pem: bytes, key_pem: bytes, client_roots_pem: bytes | None
     ) -> None: ...
+    def set_revoked(self, revoked: list[str]) -> int:
+        """From now on these certificates ("<issuer's key id>:<serial>", hexadecimal) are revoked.
+
+        Returns how many open connections that ends.
+        """
     def fileno(self) -> int: ...
     def drain_events(self) -> bytes: ...
     def take_ingest(self, connection: int) -> int:

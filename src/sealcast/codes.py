@@ -761,6 +761,21 @@ _IDENTITY: Final = (
         "Compare the clock of the machine that issued it with this node's.",
     ),
     (
+        "TLS.CERTIFICATE_REVOKED",
+        "The client's certificate, or its issuer's, has been revoked.",
+        "If its holder may come back: issue a new one, with a new key.",
+    ),
+    (
+        "IDENTITY.REVOKED",
+        "The certificate that the leg or connection was opened with has been revoked.",
+        "`sealcast identity show` says when and why; if its holder may come back, issue a new one.",
+    ),
+    (
+        "IDENTITY.EXPIRED",
+        "The certificate that the leg or connection was opened with has expired.",
+        "Renew before it ends (`sealcast agent` does), and connect again with the new one.",
+    ),
+    (
         "TLS.WRONG_USAGE",
         "The certificate is for another purpose: a server's certificate was used as a client's.",
         "Issue a client certificate for this end.",
@@ -1019,6 +1034,11 @@ _MEDIA: Final = (
         "STREAM.ENDED",
         "The publisher stopped the stream.",
         "Nothing is wrong if it was meant to; viewers join again when the stream is live.",
+    ),
+    (
+        "STREAM.PUBLISHER_REVOKED",
+        "The certificate that the stream was published with has been revoked.",
+        "Ask who runs the stream; viewers join again when it is published anew.",
     ),
     (
         "LEG.DELETED",

@@ -135,7 +135,7 @@ class DoorSpec(Down, frozen=True):
     min_version: Version
     max_version: Version
     groups: str
-    client_auth: Literal["none", "required"]
+    client_auth: Literal["none", "optional", "required"]
     hsts: bool = False
 
 
@@ -166,15 +166,21 @@ class DtlsEndpointSpec(Down, frozen=True):
 
 
 class PeerCertificate(Up, frozen=True):
-    """What a verified certificate says. Times are seconds since 1970."""
+    """What a verified certificate says. Times are seconds since 1970.
+
+    `chain` is what it and its issuers below the root are called in a list of the revoked, each as
+    "<issuer's key id>:<serial>" (`Front.set_revoked`).
+    """
 
     subject: str = ""
     san_uris: tuple[str, ...] = ()
     san_dns: tuple[str, ...] = ()
     serial: str = ""
+    not_before_unix: int = 0
     not_after_unix: int = 0
     issuer: str = ""
     sha256: str = ""
+    chain: tuple[str, ...] = ()
 
 
 class TlsFacts(Up, frozen=True):

@@ -123,6 +123,8 @@ class FakeFront:
     pairs: dict[int, socket.socket] = field(default_factory=dict)
     """The encoders' ends, by connection."""
     closed: list[tuple[int, str]] = field(default_factory=list)
+    revoked: list[str] = field(default_factory=list)
+    swapped: list[tuple[str, bytes, bytes, bytes | None]] = field(default_factory=list)
 
     def facts(self, connection: int) -> bytes | None:
         if connection not in (ANYBODY, *_PATHS):
@@ -143,6 +145,15 @@ class FakeFront:
 
     def open_door(self, *_: Any) -> list[str]:
         return []
+
+    def swap(
+        self, door: str, chain_pem: bytes, key_pem: bytes, client_roots_pem: bytes | None
+    ) -> None:
+        self.swapped.append((door, chain_pem, key_pem, client_roots_pem))
+
+    def set_revoked(self, revoked: list[str]) -> int:
+        self.revoked = revoked
+        return 0
 
     def fileno(self) -> int:
         return -1

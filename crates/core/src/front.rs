@@ -1,10 +1,11 @@
 //! The TCP side: doors, the proxy to the application, raw TLS ingest.
 
+use std::collections::HashSet;
 use std::os::fd::{IntoRawFd, RawFd};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sealcast_front::{DoorSpec, FrontConfig, FrontHandle};
+use sealcast_front::{CertificateId, DoorSpec, FrontConfig, FrontHandle};
 
 use crate::error::{refusal, BAD_ARGUMENT};
 use crate::media::json;
@@ -64,6 +65,17 @@ impl Front {
     ) -> PyResult<()> {
         py.detach(|| self.handle.swap(door, chain_pem, key_pem, client_roots_pem))
             .map_err(|error| refusal(error.code(), error))
+    }
+
+    /// Makes these certificates, each as `"<issuer's key id>:<serial>"` in hexadecimal, the revoked
+    /// ones; returns how many open connections that ends.
+    fn set_revoked(&self, py: Python<'_>, revoked: Vec<String>) -> PyResult<usize> {
+        let revoked = revoked
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<HashSet<CertificateId>, _>>()
+            .map_err(|error| refusal(BAD_ARGUMENT, error))?;
+        Ok(py.detach(|| self.handle.set_revoked(revoked)))
     }
 
     /// An eventfd that is readable while events wait.

@@ -43,7 +43,7 @@ codes! {
     DoorExists = "FRONT.DOOR_EXISTS": "A door of that name is already open.";
     NoSuchDoor = "FRONT.NO_SUCH_DOOR": "There is no door of that name.";
     NoClientRoots = "FRONT.NO_CLIENT_ROOTS":
-        "The door requires client certificates but has no certificate authority to judge them by.";
+        "The door asks for client certificates but has no certificate authority to judge them by.";
     BindFailed = "FRONT.BIND_FAILED": "An address of the door could not be bound.";
 
     // Connections.
@@ -58,6 +58,8 @@ codes! {
     IngestFailed = "FRONT.INGEST_FAILED": "No socket pair could be made for an ingest connection.";
     Idle = "TLS.IDLE": "The peer sent nothing for as long as the door waits.";
     PeerClosed = "TLS.PEER_CLOSED": "The peer closed the connection.";
+    Revoked = "IDENTITY.REVOKED":
+        "The certificate that the connection was opened with has been revoked.";
     ClosedByNode = "NODE.CLOSED_BY_NODE": "The node closed the connection.";
 
     // Requests.

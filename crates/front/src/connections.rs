@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sealcast_tls::server::CertificateId;
 use sealcast_tls::Facts;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -35,8 +36,21 @@ pub struct ConnectionFacts {
 
 struct Entry {
     facts: ConnectionFacts,
+    /// What the certificates of the peer's chain are called.
+    chain: Vec<CertificateId>,
     close: watch::Sender<Option<Arc<str>>>,
     ingest: Option<OwnedFd>,
+}
+
+impl Entry {
+    /// The first code counts.
+    fn ask_to_close(&self, code: &str) {
+        self.close.send_if_modified(|slot| {
+            let first = slot.is_none();
+            slot.get_or_insert_with(|| code.into());
+            first
+        });
+    }
 }
 
 /// The open connections of a front.
@@ -56,10 +70,16 @@ impl Connections {
     }
 
     /// Enters a connection; it stays until [`Self::leave`].
-    pub(crate) fn enter(&self, facts: ConnectionFacts, ingest: Option<OwnedFd>) -> CloseRequest {
+    pub(crate) fn enter(
+        &self,
+        facts: ConnectionFacts,
+        chain: Vec<CertificateId>,
+        ingest: Option<OwnedFd>,
+    ) -> CloseRequest {
         let (close, request) = watch::channel(None);
         let entry = Entry {
             facts,
+            chain,
             close,
             ingest,
         };
@@ -84,13 +104,21 @@ impl Connections {
     pub(crate) fn close(&self, connection: u64, code: &str) {
         self.with(|open| {
             if let Some(entry) = open.get(&connection) {
-                entry.close.send_if_modified(|slot| {
-                    let first = slot.is_none();
-                    slot.get_or_insert_with(|| code.into());
-                    first
-                });
+                entry.ask_to_close(code);
             }
         });
+    }
+
+    /// Asks those to end whose peer's chain `is_meant`; how many they are.
+    pub(crate) fn close_where(
+        &self,
+        code: &str,
+        is_meant: impl Fn(&[CertificateId]) -> bool,
+    ) -> usize {
+        self.with(|open| {
+            let meant = open.values().filter(|entry| is_meant(&entry.chain));
+            meant.map(|entry| entry.ask_to_close(code)).count()
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use boring::ssl::{Ssl, SslContext};
-use sealcast_tls::server::{ClientAuth, ServerPolicy};
+use sealcast_tls::server::{ClientAuth, Revoked, ServerPolicy};
 use sealcast_tls::{Identity, Version};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -38,6 +38,8 @@ pub enum DoorKind {
 pub enum ClientAuthSpec {
     /// It never asks, so no browser shows a chooser.
     None,
+    /// It asks; who shows none is served, and one that is shown must hold.
+    Optional,
     /// Nobody gets past the handshake without one that the door's authorities signed.
     Required,
 }
@@ -58,7 +60,7 @@ pub struct DoorSpec {
     pub max_version: String,
     /// Key exchange groups in order, joined by `:`.
     pub groups: String,
-    /// Whether it demands a client certificate.
+    /// Whether it asks for a client certificate.
     pub client_auth: ClientAuthSpec,
     /// Whether its HTTPS answers carry Strict-Transport-Security.
     #[serde(default)]
@@ -83,6 +85,7 @@ impl DoorSpec {
         chain_pem: &[u8],
         key_pem: &[u8],
         client_roots_pem: Option<&[u8]>,
+        revoked: &Arc<Revoked>,
     ) -> Result<SslContext, FrontError> {
         let client_auth = match (self.client_auth, client_roots_pem) {
             (ClientAuthSpec::None, None) => ClientAuth::None,
@@ -91,10 +94,13 @@ impl DoorSpec {
                     "it asks for no client certificate but was given authorities to judge them by",
                 ));
             }
+            (ClientAuthSpec::Optional, Some(roots_pem)) => ClientAuth::Optional {
+                roots_pem: roots_pem.to_vec(),
+            },
             (ClientAuthSpec::Required, Some(roots_pem)) => ClientAuth::Required {
                 roots_pem: roots_pem.to_vec(),
             },
-            (ClientAuthSpec::Required, None) => {
+            (ClientAuthSpec::Optional | ClientAuthSpec::Required, None) => {
                 return Err(FrontError::new(
                     Code::NoClientRoots,
                     format!("door `{}`", self.name),
@@ -112,7 +118,7 @@ impl DoorSpec {
             client_auth,
         };
         let identity = Identity::from_pem(chain_pem, key_pem)?;
-        Ok(sealcast_tls::server::context(&policy, &identity)?)
+        Ok(sealcast_tls::server::context(&policy, &identity, revoked)?)
     }
 
     /// Binds every address, or none.

@@ -1,7 +1,7 @@
 //! The one handle through which the rest of the node speaks to the front. Every call is short and
 //! none needs a runtime.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::header::HeaderValue;
+use sealcast_tls::server::{CertificateId, Revoked};
 use sealcast_tls::TlsError;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -94,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) events: EventQueue,
     pub(crate) connections: Connections,
     pub(crate) proxy: Proxy,
+    pub(crate) revoked: Arc<Revoked>,
     doors: Mutex<BTreeMap<String, Arc<Door>>>,
     stop: watch::Sender<bool>,
     alive: watch::Sender<()>,
@@ -166,6 +168,7 @@ impl FrontHandle {
             events: EventQueue::new(limits.events).map_err(failed)?,
             connections: Connections::default(),
             proxy: Proxy::new(AppPool::new(config.app_socket, &limits), secret, &limits),
+            revoked: Arc::default(),
             doors: Mutex::default(),
             stop: watch::Sender::new(false),
             alive: watch::Sender::new(()),
@@ -202,7 +205,7 @@ impl FrontHandle {
                 format!("`{}`", spec.name),
             ));
         }
-        let context = spec.context(chain_pem, key_pem, client_roots_pem)?;
+        let context = spec.context(chain_pem, key_pem, client_roots_pem, &self.shared.revoked)?;
         let listeners = spec.listen(&self.shared.limits)?;
 
         let failed = |error: std::io::Error| FrontError::new(Code::BindFailed, error.to_string());
@@ -246,8 +249,26 @@ impl FrontHandle {
         let Some(door) = found else {
             return Err(FrontError::new(Code::NoSuchDoor, format!("`{door}`")));
         };
-        door.swap(door.spec.context(chain_pem, key_pem, client_roots_pem)?);
+        let revoked = &self.shared.revoked;
+        door.swap(
+            door.spec
+                .context(chain_pem, key_pem, client_roots_pem, revoked)?,
+        );
         Ok(())
+    }
+
+    /// From now on these certificates are revoked, and no others. Handshakes that show one, or one
+    /// of whose issuers is one, are refused with `TLS.CERTIFICATE_REVOKED`; connections that were
+    /// opened with one end at once with `IDENTITY.REVOKED`. Returns how many those are.
+    pub fn set_revoked(&self, revoked: HashSet<CertificateId>) -> usize {
+        // First the set, then the table; a new connection looks the other way round (`handshake`).
+        // So none is missed in between.
+        self.shared.revoked.replace(revoked);
+        self.shared
+            .connections
+            .close_where(Code::Revoked.code(), |chain| {
+                self.shared.revoked.first_of(chain).is_some()
+            })
     }
 
     /// A descriptor that is readable while events wait. It belongs to the front.

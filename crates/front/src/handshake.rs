@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use sealcast_tls::codes::{TLS_NOT_TLS, TLS_PLAIN_HTTP};
-use sealcast_tls::server::HandshakeFailure;
+use sealcast_tls::server::{CertificateId, HandshakeFailure};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -186,11 +186,22 @@ async fn serve(
             }
         },
     };
-    let Some((visit, mut close)) =
-        Visit::begin(shared, door, facts, theirs, stream.traffic(), announced)
-    else {
+    let chain = sealcast_tls::server::chain_of(stream.ssl()).to_vec();
+    let Some((visit, mut close)) = Visit::begin(
+        shared,
+        door,
+        facts,
+        chain.clone(),
+        theirs,
+        stream.traffic(),
+        announced,
+    ) else {
         return;
     };
+    // Its handshake may have looked at the set before this one, which asked those in the table.
+    if shared.revoked.first_of(&chain).is_some() {
+        shared.connections.close(connection, Code::Revoked.code());
+    }
     match ours {
         Some(pipe) => {
             let (ending, mut stream) = crate::ingest::pour(shared, stream, pipe, &mut close).await;
@@ -222,12 +233,13 @@ impl Visit {
         shared: &Arc<Shared>,
         door: &Arc<Door>,
         facts: ConnectionFacts,
+        chain: Vec<CertificateId>,
         ingest: Option<std::os::fd::OwnedFd>,
         traffic: Arc<Traffic>,
         announced: bool,
     ) -> Option<(Self, CloseRequest)> {
         // First the table, then the event: whoever reads the event finds the entry.
-        let close = shared.connections.enter(facts.clone(), ingest);
+        let close = shared.connections.enter(facts.clone(), chain, ingest);
         let mut visit = Self {
             shared: Arc::clone(shared),
             door: Arc::clone(door),

@@ -61,5 +61,6 @@ pub use door::{ClientAuthSpec, DoorKind, DoorSpec};
 pub use events::Event;
 pub use handle::{FrontConfig, FrontError, FrontHandle};
 pub use limits::Limits;
+pub use sealcast_tls::server::CertificateId;
 pub use stream::{Role, TlsStream, Traffic};
 pub use timing::Timing;

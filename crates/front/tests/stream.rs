@@ -3,6 +3,7 @@
 mod kit;
 
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use boring::ssl::Ssl;
 use kit::Ca;
@@ -35,7 +36,7 @@ async fn pair(version: Version) -> (TlsStream, TlsStream) {
         client_auth: ClientAuth::None,
     };
     let identity = Identity::from_pem(&server.chain, &server.key).expect("a pair that fits");
-    let server = context(&policy, &identity).expect("a policy that holds");
+    let server = context(&policy, &identity, &Arc::default()).expect("a policy that holds");
     let client = boring::ssl::SslContext::builder(boring::ssl::SslMethod::tls())
         .expect("a client context")
         .build();

@@ -53,6 +53,8 @@ codes! {
     TLS_CERTIFICATE_EXPIRED = "TLS.CERTIFICATE_EXPIRED";
     /// A certificate is before its notBefore.
     TLS_CERTIFICATE_NOT_YET_VALID = "TLS.CERTIFICATE_NOT_YET_VALID";
+    /// A certificate of the client's chain is revoked.
+    TLS_CERTIFICATE_REVOKED = "TLS.CERTIFICATE_REVOKED";
     /// A certificate that may not be used by a client, such as a server's.
     TLS_WRONG_USAGE = "TLS.WRONG_USAGE";
     /// The client's chain breaks another rule of RFC 5280; the detail names it.

@@ -3,7 +3,8 @@
 //! The engine also answers these questions about connections that failed their proof, so nothing
 //! here is to be read before the handshake completed.
 
-use boring::asn1::Asn1Time;
+use boring::asn1::{Asn1Time, Asn1TimeRef};
+use boring::error::ErrorStack;
 use boring::ssl::{NameType, SslRef};
 use boring::x509::{X509NameRef, X509Ref};
 
@@ -68,12 +69,18 @@ pub struct PeerCertificate {
     pub san_dns: Vec<String>,
     /// Serial number, hexadecimal.
     pub serial: String,
+    /// Begin of validity, seconds since 1970.
+    pub not_before_unix: i64,
     /// End of validity, seconds since 1970.
     pub not_after_unix: i64,
     /// Issuer, as `CN=…, O=…`.
     pub issuer: String,
     /// SHA-256 of the DER encoding, `AB:CD:…`.
     pub sha256: String,
+    /// What the certificates of the chain by which a door verified it are called, as
+    /// [`CertificateId`](crate::server::CertificateId): its own, then those of its issuers, without
+    /// the root.
+    pub chain: Vec<String>,
 }
 
 /// The registered number of the SRTP profile that was agreed on.
@@ -105,6 +112,7 @@ pub(crate) fn read(ssl: &SslRef, protocol: &'static str) -> Facts {
     let resumed = ssl.session_reused();
     // The engine chooses key and certificate before it knows that it will resume and show neither.
     let seen = witness::of(ssl).filter(|_| !resumed);
+    let verified = witness::of(ssl).map_or(&[][..], witness::Witness::chain);
     let signature_name = |name: Option<&'static str>| name.map(str::to_owned);
     Facts {
         protocol,
@@ -118,7 +126,11 @@ pub(crate) fn read(ssl: &SslRef, protocol: &'static str) -> Facts {
             .map(str::to_owned),
         peer: ssl
             .peer_certificate()
-            .and_then(|certificate| PeerCertificate::read(&certificate).ok()),
+            .and_then(|certificate| PeerCertificate::read(&certificate).ok())
+            .map(|peer| PeerCertificate {
+                chain: verified.iter().map(ToString::to_string).collect(),
+                ..peer
+            }),
         resumed,
         early_data: ffi::early_data_accepted(ssl),
         hello_retry: ssl.used_hello_retry_request(),
@@ -152,9 +164,10 @@ impl PeerCertificate {
             .to_bn()
             .and_then(|number| number.to_hex_str())
             .map_err(engine("read a serial number"))?;
-        let since_epoch = Asn1Time::from_unix(0)
-            .and_then(|epoch| epoch.diff(certificate.not_after()))
-            .map_err(engine("read a notAfter"))?;
+        let unix = |time: &Asn1TimeRef| -> Result<i64, ErrorStack> {
+            let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time))?;
+            Ok(i64::from(since_epoch.days) * 86_400 + i64::from(since_epoch.secs))
+        };
         let names = certificate.subject_alt_names();
         let names = || names.iter().flatten();
         Ok(PeerCertificate {
@@ -170,9 +183,11 @@ impl PeerCertificate {
                 .map(printable)
                 .collect(),
             serial: serial.to_string(),
-            not_after_unix: i64::from(since_epoch.days) * 86_400 + i64::from(since_epoch.secs),
+            not_before_unix: unix(certificate.not_before()).map_err(engine("read a notBefore"))?,
+            not_after_unix: unix(certificate.not_after()).map_err(engine("read a notAfter"))?,
             issuer: name_text(certificate.issuer_name()),
             sha256: colon_hex(&Fingerprint::of(certificate, FingerprintHash::Sha256)?.digest),
+            chain: Vec::new(),
         })
     }
 }

@@ -2,19 +2,24 @@
 //!
 //! **What it does.** [`context`] turns a policy and an identity into a `SslContext`: TLS 1.3, and
 //! 1.2 with ECDHE and an AEAD (RFC 9325 §4.2), no renegotiation, no compression, and for doors
-//! that demand a certificate no session tickets, so that no resumption bypasses a change of the
-//! trusted authorities. [`facts`] reads what was negotiated. [`classify`] gives a failed handshake
-//! one code and one sentence.
+//! that ask for a certificate no session tickets, so that no resumption bypasses a change of the
+//! trusted authorities or a revocation. A certificate that is shown is looked up among the
+//! [`Revoked`]. [`facts`] reads what was negotiated. [`classify`] gives a failed handshake one code
+//! and one sentence.
 //!
 //! **What it does not.** It touches no socket and knows no names: a verified certificate says who
 //! the client is, not what it may do.
 //!
 //! **What the caller must still do.** Limit the time of a handshake
-//! ([`HandshakeFailure::timed_out`]), keep the first bytes of a connection for [`classify`], and
-//! let the connections of a replaced context end by themselves.
+//! ([`HandshakeFailure::timed_out`]), keep the first bytes of a connection for [`classify`], let
+//! the connections of a replaced context end by themselves, and end those whose certificate is
+//! revoked after their handshake ([`chain_of`]).
 
 mod failure;
 mod foreign;
+pub(crate) mod revoked;
+
+use std::sync::Arc;
 
 use boring::ssl::{
     AlpnError, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef,
@@ -23,6 +28,7 @@ use boring::ssl::{
 use boring::x509::store::X509StoreBuilder;
 
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
+pub use revoked::{BadCertificateId, CertificateId, Revoked};
 
 use crate::{facts as negotiated, identity, suites, witness, Facts, Identity, TlsError, Version};
 
@@ -34,6 +40,12 @@ pub const FIRST_BYTES: usize = 16;
 pub enum ClientAuth {
     /// No certificate is asked for, so no browser shows a chooser.
     None,
+    /// One is asked for. Who shows none is served; one that is shown must hold as if it were
+    /// demanded.
+    Optional {
+        /// The trust bundle: PEM certificates of the authorities.
+        roots_pem: Vec<u8>,
+    },
     /// A certificate for client use, issued below one of these roots, is demanded.
     Required {
         /// The trust bundle: PEM certificates of the authorities.
@@ -57,11 +69,16 @@ pub struct ServerPolicy {
     pub client_auth: ClientAuth,
 }
 
-/// Makes the context of a door. A new one for every change: contexts are never altered.
+/// Makes the context of a door. A new one for every change: contexts are never altered. So each has
+/// ticket keys of its own, and a ticket of the one before it resumes nothing.
 ///
 /// # Errors
 /// `TLS.BAD_POLICY`, `TLS.UNREADABLE_CERTIFICATE` (the trust bundle).
-pub fn context(policy: &ServerPolicy, identity: &Identity) -> Result<SslContext, TlsError> {
+pub fn context(
+    policy: &ServerPolicy,
+    identity: &Identity,
+    revoked: &Arc<Revoked>,
+) -> Result<SslContext, TlsError> {
     if policy.min_version > policy.max_version {
         return Err(TlsError::BadPolicy(
             "min_version is newer than max_version".to_owned(),
@@ -85,7 +102,13 @@ pub fn context(policy: &ServerPolicy, identity: &Identity) -> Result<SslContext,
     context.set_mode(SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
     match &policy.client_auth {
         ClientAuth::None => context.set_verify(SslVerifyMode::NONE),
-        ClientAuth::Required { roots_pem } => demand_certificate(&mut context, roots_pem)?,
+        ClientAuth::Optional { roots_pem } => {
+            ask_for_certificate(&mut context, roots_pem, SslVerifyMode::PEER, revoked)?;
+        }
+        ClientAuth::Required { roots_pem } => {
+            let demanded = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
+            ask_for_certificate(&mut context, roots_pem, demanded, revoked)?;
+        }
     }
     select_protocol(&mut context, &policy.alpn);
     witness::watch(&mut context);
@@ -97,7 +120,18 @@ pub fn facts(ssl: &SslRef) -> Facts {
     negotiated::read(ssl, "TLS")
 }
 
-fn demand_certificate(context: &mut SslContextBuilder, roots_pem: &[u8]) -> Result<(), TlsError> {
+/// What the certificates of the peer's verified chain are called, leaf first, without the root.
+/// Empty if it showed none.
+pub fn chain_of(ssl: &SslRef) -> &[CertificateId] {
+    witness::of(ssl).map_or(&[], witness::Witness::chain)
+}
+
+fn ask_for_certificate(
+    context: &mut SslContextBuilder,
+    roots_pem: &[u8],
+    mode: SslVerifyMode,
+    revoked: &Arc<Revoked>,
+) -> Result<(), TlsError> {
     let roots = identity::read_certificates(roots_pem)?;
     if roots.is_empty() {
         return Err(TlsError::UnreadableCertificate(
@@ -112,7 +146,8 @@ fn demand_certificate(context: &mut SslContextBuilder, roots_pem: &[u8]) -> Resu
         store.add_cert(&root).map_err(&engine)?;
     }
     context.set_cert_store(store.build());
-    context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    context.set_verify(mode);
+    revoked::look_at(context, revoked);
     // A resumed session skips verification, so these doors have none.
     context.set_options(SslOptions::NO_TICKET);
     Ok(())

@@ -12,6 +12,7 @@ use boring::ex_data::Index;
 use boring::ssl::{ClientHello, ExtensionType, Ssl, SslContextBuilder, SslRef};
 
 use crate::ffi::{self, Moment};
+use crate::server::revoked::CertificateId;
 use crate::{Fingerprint, FingerprintHash};
 
 /// Observations of one handshake.
@@ -20,6 +21,7 @@ pub(crate) struct Witness {
     own_signature: OnceLock<&'static str>,
     own_sha256: OnceLock<String>,
     offered_version: OnceLock<u16>,
+    chain: OnceLock<Vec<CertificateId>>,
     alert_sent: LastAlert,
     alert_received: LastAlert,
 }
@@ -62,6 +64,16 @@ impl Witness {
     /// The highest version in the ClientHello, as on the wire; `None` before one was read.
     pub(crate) fn offered_version(&self) -> Option<u16> {
         self.offered_version.get().copied()
+    }
+
+    /// What the certificates of the peer's verified chain are called.
+    pub(crate) fn chain(&self) -> &[CertificateId] {
+        self.chain.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes them. The engine verifies one chain in a handshake, and no other is ever renegotiated.
+    pub(crate) fn note_chain(&self, chain: Vec<CertificateId>) {
+        let _ = self.chain.set(chain);
     }
 
     /// Notes what we signed with and which certificate we showed.

@@ -45,7 +45,7 @@ impl Venue {
     }
 
     fn context(&self, policy: &ServerPolicy) -> SslContext {
-        server::context(policy, &self.door.identity()).expect("a valid policy")
+        server::context(policy, &self.door.identity(), &Arc::default()).expect("a valid policy")
     }
 }
 
@@ -487,7 +487,8 @@ fn an_unusable_trust_bundle_or_policy_is_refused() {
     };
     let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for pem in [b"".as_slice(), b"no PEM", broken] {
-        let error = server::context(&bundle(pem), &identity).expect_err("a refusal");
+        let error =
+            server::context(&bundle(pem), &identity, &Arc::default()).expect_err("a refusal");
         assert_eq!(error.code(), "TLS.UNREADABLE_CERTIFICATE");
     }
     let backwards = ServerPolicy {
@@ -495,12 +496,12 @@ fn an_unusable_trust_bundle_or_policy_is_refused() {
         max_version: Version::V1_2,
         ..policy(ClientAuth::None)
     };
-    let error = server::context(&backwards, &identity).expect_err("a refusal");
+    let error = server::context(&backwards, &identity, &Arc::default()).expect_err("a refusal");
     assert_eq!(error.code(), "TLS.BAD_POLICY");
     let groups = ServerPolicy {
         groups: "X25519:nonsense".to_owned(),
         ..policy(ClientAuth::None)
     };
-    let error = server::context(&groups, &identity).expect_err("a refusal");
+    let error = server::context(&groups, &identity, &Arc::default()).expect_err("a refusal");
     assert_eq!(error.code(), "TLS.BAD_POLICY");
 }

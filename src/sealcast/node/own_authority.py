@@ -74,13 +74,15 @@ class OwnPair:
 
     def look(self, now: datetime.datetime) -> bool:
         """Issues another one when the old one is due, or when another authority issues now."""
-        due = now >= self._lifetime.renew_at or self._issuer != self._issuing(now)
-        # A clock that was set back makes the old one not valid yet: that is due as well.
-        due = due or now < self._lifetime.not_before
         failed = self._failed_at
-        if not due or (failed is not None and failed <= now < failed + _PATIENCE):
+        if failed is not None and failed <= now < failed + _PATIENCE:
             return False
         self._failed_at = now
+        # Before its begin: the clock was set back, and nobody takes it for valid.
+        holds = self._lifetime.not_before <= now < self._lifetime.renew_at
+        if holds and self._issuer == self._issuing(now):
+            self._failed_at = None
+            return False
         self._issue(now)
         self._failed_at = None
         return True

@@ -33,6 +33,7 @@ from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
 from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
 from sealcast.node.config import Config, Policy
+from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, usable
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
@@ -68,7 +69,8 @@ class _Parts:
     ts_ingest: TsIngest | None = None
     knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
-    sweeper: asyncio.Task[None] | None = None
+    rounds: list[asyncio.Task[None]] = field(default_factory=list)
+    """What is done again and again."""
 
 
 class Node:
@@ -160,18 +162,19 @@ class Node:
         await parts.application.start()
         self._watch(relay.fileno(), lambda: board.take_in(relay.drain_events()))
         self._watch(front.fileno(), lambda: self._take_in_front(front, board, ts_ingest))
-        parts.sweeper = asyncio.create_task(self._sweep(board, parts.knocks))
+        parts.rounds.append(asyncio.create_task(self._sweep(board, parts.knocks)))
         # Last: whoever finds a door open finds everything behind it.
         opened = open_doors(front, config, sources)
         self.addresses = {door.plan.name: door.addresses for door in opened}
+        parts.rounds.append(asyncio.create_task(_keep(DoorKeeper(front, opened))))
         self.addresses["media"] = relay.local_addresses()
 
     async def stop(self) -> None:
         """Stop everything that was started, in order; more than once does no harm."""
         parts, self._parts = self._parts, _Parts()
         parts.knocks.tell(math.inf)
-        if parts.sweeper is not None:
-            parts.sweeper.cancel()
+        for task in parts.rounds:
+            task.cancel()
         if parts.switchboard is not None:
             parts.switchboard.end_all("NODE.STOPPING")
         if parts.ts_ingest is not None:
@@ -240,6 +243,17 @@ class Node:
             except Exception as error:
                 # The next round may find things mended; without rounds viewers would wait for ever.
                 _log.error("bug in the sweep", error=repr(error))
+
+
+async def _keep(keeper: DoorKeeper) -> None:
+    """The doors' certificates, for as long as the node runs."""
+    while True:
+        await asyncio.sleep(limits.CERTIFICATES_S)
+        try:
+            await asyncio.to_thread(keeper.round, datetime.datetime.now(datetime.UTC))
+        except Exception as error:
+            # The next round may go well; without rounds certificates would end.
+            _log.error("bug while keeping the doors", error=repr(error))
 
 
 def _sources(

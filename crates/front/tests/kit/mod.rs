@@ -119,8 +119,8 @@ impl Front {
 
     /// Opens a door and returns its first address.
     pub fn door(&self, spec: DoorSpec) -> SocketAddr {
-        let roots = (spec.client_auth == sealcast_front::ClientAuthSpec::Required)
-            .then(|| self.ca.root_pem());
+        let roots =
+            (spec.client_auth != sealcast_front::ClientAuthSpec::None).then(|| self.ca.root_pem());
         self.open_door(spec, &self.server.chain, &self.server.key, roots.as_deref())
             .expect("a door on loopback opens")[0]
     }

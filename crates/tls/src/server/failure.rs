@@ -220,6 +220,10 @@ fn of_verification(ssl: &SslRef) -> HandshakeFailure {
             codes::TLS_CERTIFICATE_NOT_YET_VALID,
             "a certificate of the client's chain is not valid yet",
         ),
+        X509VerifyError::CERT_REVOKED => (
+            codes::TLS_CERTIFICATE_REVOKED,
+            "a certificate of the client's chain has been revoked",
+        ),
         X509VerifyError::INVALID_PURPOSE => (
             codes::TLS_WRONG_USAGE,
             "the client's certificate is not one for clients (extended key usage)",

@@ -8,7 +8,9 @@ use boring::ec::{EcGroup, EcKey};
 use boring::hash::MessageDigest;
 use boring::nid::Nid;
 use boring::pkey::{PKey, Private};
-use boring::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+use boring::x509::extension::{
+    BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
+};
 use boring::x509::{X509Builder, X509Name, X509};
 
 /// What a certificate may be used for.
@@ -29,6 +31,7 @@ pub struct Order<'a> {
     pub to_day: i64,
     pub uri: Option<&'a str>,
     pub dns: Option<&'a str>,
+    pub serial: u32,
 }
 
 impl<'a> Order<'a> {
@@ -40,6 +43,7 @@ impl<'a> Order<'a> {
             to_day: 30,
             uri: None,
             dns: None,
+            serial: 0x5EA1,
         }
     }
 }
@@ -101,7 +105,7 @@ fn make(order: &Order<'_>, issuer: Option<&Issued>) -> Issued {
     let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
     let mut builder = X509::builder().expect("a builder");
     builder.set_version(2).expect("v3");
-    let serial = BigNum::from_u32(0x5EA1).expect("a number");
+    let serial = BigNum::from_u32(order.serial).expect("a number");
     let serial = serial.to_asn1_integer().expect("a number");
     builder.set_serial_number(&serial).expect("a serial");
     let subject = name(order.name);
@@ -139,6 +143,13 @@ fn extend(builder: &mut X509Builder, order: &Order<'_>, issuer: Option<&Issued>)
     builder
         .append_extension(&extension.expect("an extension"))
         .expect("an extension");
+    if order.usage == Usage::Authority {
+        let context = builder.x509v3_context(None, None);
+        let key_id = SubjectKeyIdentifier::new().build(&context);
+        builder
+            .append_extension(&key_id.expect("an extension"))
+            .expect("an extension");
+    }
     if order.uri.is_none() && order.dns.is_none() {
         return;
     }

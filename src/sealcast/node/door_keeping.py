@@ -1,0 +1,140 @@
+"""Doors whose certificates and trust bundles change while they are open.
+
+Does: asks each door's sources once a round whether they have another pair or bundle, and swaps it
+at the door: running connections stay, the next handshake sees the new one, tickets of before resume
+nothing. What cannot be used is refused by its code, said once, counted, and tried again: the door
+keeps what it had.
+
+Does not: know where pairs come from (`certificate_sources`) or judge them (the front).
+
+The caller must still: call `round` again and again, in a thread: sources may block.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from sealcast.errors import SealcastError
+from sealcast.node.certificate_sources import Source, first_certificate
+from sealcast.node.doors import OpenDoor
+from sealcast.node.ports import FrontPort, native_refusal
+from sealcast.node.state_folder import KeyPair
+
+AGAIN: Final = datetime.timedelta(seconds=10)
+"""What was refused is tried again this much later: the clock, or the other half, may come."""
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A door, and what it works with."""
+
+    door: OpenDoor
+    pair: KeyPair
+    roots: bytes | None
+    refused_at: datetime.datetime | None = None
+    """When what its sources have was last refused; None while it works with it."""
+    told: tuple[str, str] | None = None
+    """Code and detail of the last warning, which is not said twice."""
+
+
+class DoorKeeper:
+    """All doors of a node."""
+
+    def __init__(self, front: FrontPort, doors: Sequence[OpenDoor]) -> None:
+        self._front = front
+        self._kept = [
+            _Kept(door, door.pair.current(), None if door.bundle is None else door.bundle.current())
+            for door in doors
+        ]
+        self.swaps: Counter[str] = Counter()
+        """Swaps that were done, by door."""
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        """Pairs and bundles that were refused, by door and code."""
+
+    def pairs(self) -> dict[str, KeyPair]:
+        """What each door shows."""
+        return {kept.door.plan.name: kept.pair for kept in self._kept}
+
+    def bundles(self) -> dict[str, bytes]:
+        """Whose client certificates each door admits that asks for one."""
+        return {kept.door.plan.name: kept.roots for kept in self._kept if kept.roots is not None}
+
+    def round(self, now: datetime.datetime) -> None:
+        """Looks at every source once, and swaps what changed."""
+        looks: dict[int, SealcastError | bool] = {}
+        for kept in self._kept:
+            sources: list[Source[KeyPair] | Source[bytes]] = [kept.door.pair]
+            if kept.door.bundle is not None:
+                sources.append(kept.door.bundle)
+            changed = False
+            for source in sources:
+                # Doors share sources; each is asked once.
+                if id(source) not in looks:
+                    looks[id(source)] = _look(source, now)
+                outcome = looks[id(source)]
+                if isinstance(outcome, SealcastError):
+                    self._refuse(kept, outcome)
+                else:
+                    changed = changed or outcome
+            waited = kept.refused_at is not None and not (
+                kept.refused_at <= now < kept.refused_at + AGAIN
+            )
+            if changed or waited:
+                self._offer(kept, now)
+
+    def _offer(self, kept: _Kept, now: datetime.datetime) -> None:
+        """Swaps in what the sources have: both, or the one of the two that can be used."""
+        bundle = kept.door.bundle
+        pair, roots = kept.door.pair.current(), None if bundle is None else bundle.current()
+        refusal = self._swap(kept, pair, roots)
+        if refusal is None:
+            kept.refused_at = kept.told = None
+            return
+        kept.refused_at = now
+        self._refuse(kept, refusal)
+        both = pair != kept.pair and roots != kept.roots
+        if both and self._swap(kept, pair, kept.roots) is not None:
+            self._swap(kept, kept.pair, roots)
+
+    def _swap(self, kept: _Kept, pair: KeyPair, roots: bytes | None) -> SealcastError | None:
+        name = kept.door.plan.name
+        if (pair, roots) == (kept.pair, kept.roots):
+            return None
+        try:
+            self._front.swap(name, pair.chain_pem, pair.key_pem, roots)
+        except Exception as error:
+            refusal = native_refusal(error)
+            if refusal is None:
+                raise
+            return refusal
+        if pair != kept.pair:
+            leaf = first_certificate(pair.chain_pem)
+            until = f"{leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}"
+            _log.info("door shows another certificate", door=name, until=until)
+        if roots != kept.roots:
+            _log.info("door has another trust bundle", door=name)
+        kept.pair, kept.roots = pair, roots
+        self.swaps[name] += 1
+        return None
+
+    def _refuse(self, kept: _Kept, refusal: SealcastError) -> None:
+        if kept.told == (refusal.code, refusal.detail):
+            return
+        kept.told = (refusal.code, refusal.detail)
+        name = kept.door.plan.name
+        self.refusals[name, refusal.code] += 1
+        _log.warning("door keeps what it had", door=name, code=refusal.code, detail=refusal.detail)
+
+
+def _look(source: Source[KeyPair] | Source[bytes], now: datetime.datetime) -> SealcastError | bool:
+    try:
+        return source.look(now)
+    except SealcastError as error:
+        return error
