@@ -781,6 +781,11 @@ _IDENTITY: Final = (
         "Issue a client certificate for this end.",
     ),
     (
+        "TLS.CHAIN_TOO_LARGE",
+        "The client's certificate chain is larger than a door reads.",
+        "Send the certificate and the authorities between it and the root, each once.",
+    ),
+    (
         "TLS.CERTIFICATE_REFUSED",
         "The client's certificate breaks a rule of RFC 5280.",
         "The detail names the rule; issue the certificate anew.",

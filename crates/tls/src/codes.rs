@@ -59,6 +59,8 @@ codes! {
     TLS_WRONG_USAGE = "TLS.WRONG_USAGE";
     /// The client's chain breaks another rule of RFC 5280; the detail names it.
     TLS_CERTIFICATE_REFUSED = "TLS.CERTIFICATE_REFUSED";
+    /// A client's chain of more bytes than a door reads.
+    TLS_CHAIN_TOO_LARGE = "TLS.CHAIN_TOO_LARGE";
     /// No TLS version that both ends admit.
     TLS_VERSION_REFUSED = "TLS.VERSION_REFUSED";
     /// No key exchange group that both ends admit.

@@ -2,7 +2,7 @@
 //!
 //! What is here: the clock of a DTLS context, its retransmission timers, sending a fatal alert,
 //! dropping handshake state after use, alerts by number, what a certificate is to be judged for,
-//! and one bit about early data. Each wrapper takes a live
+//! one bit about early data, and how large a peer's chain may be. Each wrapper takes a live
 //! `SslRef`, so the pointer is valid for the call; none keeps it.
 
 #![allow(unsafe_code)]
@@ -44,6 +44,12 @@ unsafe extern "C" fn engine_time(_null: *const raw::SSL, out: *mut raw::timeval)
 pub(crate) fn use_engine_time(context: &mut SslContextBuilder) {
     // SAFETY: the context is live and owned by the builder; the callback is a static function.
     unsafe { raw::SSL_CTX_set_current_time_cb(context.as_ptr(), Some(engine_time)) }
+}
+
+/// Connections of this context refuse a Certificate message of more than `bytes`.
+pub(crate) fn limit_chain(context: &mut SslContextBuilder, bytes: usize) {
+    // SAFETY: the context is live and owned by the builder; the call stores a number.
+    unsafe { raw::SSL_CTX_set_max_cert_list(context.as_ptr(), bytes) }
 }
 
 /// Time until the next DTLS timer is due, or `None` when none runs.

@@ -30,10 +30,17 @@ use boring::x509::store::X509StoreBuilder;
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
 
-use crate::{facts as negotiated, identity, suites, witness, Facts, Identity, TlsError, Version};
+use crate::{
+    facts as negotiated, ffi, identity, suites, witness, Facts, Identity, TlsError, Version,
+};
 
 /// How much of a connection's beginning [`classify`] can use.
 pub const FIRST_BYTES: usize = 16;
+
+/// How many bytes of certificates a door reads from a client. Four certificates of RSA-4096 with
+/// long names take a quarter of it, and a chain of ML-DSA-65 (FIPS 204) fits as well; the engine's
+/// own limit, 100 kB, is memory that anybody could hold without being anybody.
+pub const CHAIN_BYTES: usize = 32 * 1024;
 
 /// Whether clients prove themselves by certificate.
 #[derive(Clone, Debug)]
@@ -147,6 +154,7 @@ fn ask_for_certificate(
     }
     context.set_cert_store(store.build());
     context.set_verify(mode);
+    ffi::limit_chain(context, CHAIN_BYTES);
     revoked::look_at(context, revoked);
     // A resumed session skips verification, so these doors have none.
     context.set_options(SslOptions::NO_TICKET);

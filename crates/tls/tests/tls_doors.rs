@@ -251,6 +251,30 @@ fn a_server_certificate_is_refused_as_a_client_certificate() {
 }
 
 #[test]
+fn a_chain_larger_than_a_door_reads_is_refused_by_its_size() {
+    let venue = Venue::new();
+    let context = venue.context(&venue.demanding());
+    for (surplus, code) in [(0, None), (9, Some("TLS.CHAIN_TOO_LARGE"))] {
+        let issued = venue
+            .authority
+            .issue(&Order::new("encoder 1", Usage::Client));
+        // In the message each certificate has its length before it and extensions behind it.
+        let each = issued.certificate.to_der().expect("DER").len() + 8;
+        let more = server::CHAIN_BYTES / each - 2 + surplus;
+        let shape = Box::new(move |context: &mut SslContextBuilder| {
+            presenting(issued.clone())(context);
+            for _ in 0..more {
+                context
+                    .add_extra_chain_cert(issued.certificate.clone())
+                    .expect("one more");
+            }
+        });
+        let met = meet(&context, client(shape));
+        assert_eq!(met.err().map(|failure| failure.code), code);
+    }
+}
+
+#[test]
 fn tls_1_1_is_refused_by_its_version() {
     let venue = Venue::new();
     let context = venue.context(&policy(ClientAuth::None));

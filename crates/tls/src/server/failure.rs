@@ -11,6 +11,7 @@ use boring::x509::X509VerifyError;
 use boring_sys as raw;
 
 use super::foreign::{recognise, Speech};
+use super::CHAIN_BYTES;
 use crate::alert::{alert_hint, alert_name};
 use crate::{codes, reason, witness, PeerCertificate};
 
@@ -63,6 +64,14 @@ pub fn classify(error: &Error, ssl: &SslRef, first_bytes: &[u8]) -> HandshakeFai
             "the client sent no certificate",
         ),
         raw::SSL_R_CERTIFICATE_VERIFY_FAILED => of_verification(ssl),
+        // After a ClientHello nothing else that a client sends can be so long.
+        raw::SSL_R_EXCESSIVE_MESSAGE_SIZE if offered.is_some() => HandshakeFailure::new(
+            codes::TLS_CHAIN_TOO_LARGE,
+            format!(
+                "the client's certificates take more than the {} kB that a door reads",
+                CHAIN_BYTES / 1024
+            ),
+        ),
         raw::SSL_R_UNSUPPORTED_PROTOCOL | raw::SSL_R_UNKNOWN_PROTOCOL => HandshakeFailure::new(
             codes::TLS_VERSION_REFUSED,
             match offered {
