@@ -22,8 +22,22 @@ def tls_facts(path: str | None, version: str = "1.3") -> dict[str, Any]:
     facts: dict[str, Any] = {"version": version, "group": "X25519MLKEM768"}
     if path is not None:
         name = f"spiffe://sealcast.internal/{path}"
-        facts["peer"] = {"subject": "CN=x", "san_uris": [name], "not_after_unix": 1}
+        facts["peer"] = {
+            "subject": "CN=x",
+            "san_uris": [name],
+            "not_after_unix": 1,
+            "chain": [revocation_id(path), ISSUER],
+        }
     return facts
+
+
+ISSUER = "0007:155"
+"""The authority that issued every such certificate, as a list of the revoked calls it."""
+
+
+def revocation_id(path: str) -> str:
+    """The certificate of `path`, as a list of the revoked calls it."""
+    return f"155e:{path.encode().hex()}"
 
 
 class FakeIdentity:

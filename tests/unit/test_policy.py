@@ -45,6 +45,7 @@ def test_what_a_preset_admits_beyond_another_is_said_by_name() -> None:
         "ingest by token",
         "administration by token",
         "public streams",
+        "60 s beyond a certificate's end",
     )
     assert strict.admits_beyond(standard) == ()
     assert compatible.admits_beyond(standard) == (), "its summary says so"

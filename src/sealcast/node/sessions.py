@@ -56,6 +56,8 @@ class Caller:
     address: str | None
     public: bool = False
     """The stream is open to all, and this caller proved nothing."""
+    certificate: wire.PeerCertificate | None = None
+    """What proved it, if that was a certificate: a leg that it opens ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,9 @@ class Sessions:
             signalling_ms=(time.perf_counter() - began) * 1000,
         )
         board.stir(stream)
-        return self._remember(leg, stream, Verb.PUBLISH, caller, offer, answer.answer)
+        session = self._remember(leg, stream, Verb.PUBLISH, caller, offer, answer.answer)
+        board.stands_on(leg, caller.certificate, self._ingest.identities.expired_grace_s)
+        return session
 
     async def watch(self, stream: str, body: bytes, caller: Caller) -> MediaSession:
         """A viewer's offer. Waits a little for a stream that has just begun."""
@@ -217,7 +221,9 @@ class Sessions:
             now=time.time(),
             signalling_ms=(time.perf_counter() - began) * 1000,
         )
-        return self._remember(leg, stream, Verb.WATCH, caller, offer, answer.answer)
+        session = self._remember(leg, stream, Verb.WATCH, caller, offer, answer.answer)
+        board.stands_on(leg, caller.certificate, self._delivery.identities.expired_grace_s)
+        return session
 
     # ---- PATCH, DELETE -----------------------------------------------------------------------
 

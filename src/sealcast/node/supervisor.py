@@ -26,6 +26,7 @@ import structlog
 
 from sealcast import wire
 from sealcast.errors import LocalError
+from sealcast.identity.revocation import Revocations
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs import Ledger
 from sealcast.node import limits
@@ -40,6 +41,7 @@ from sealcast.node.measure import Measure
 from sealcast.node.own_authority import OwnBundle, OwnPair, open_authority
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
+from sealcast.node.revocation_watch import RevocationWatch
 from sealcast.node.sessions import Sessions
 from sealcast.node.state_folder import StateFolder, open_state_folder
 from sealcast.node.switchboard import Switchboard
@@ -163,6 +165,12 @@ class Node:
         self._watch(relay.fileno(), lambda: board.take_in(relay.drain_events()))
         self._watch(front.fileno(), lambda: self._take_in_front(front, board, ts_ingest))
         parts.rounds.append(asyncio.create_task(self._sweep(board, parts.knocks)))
+        watch = None
+        if authority is not None:
+            watch = RevocationWatch(Revocations(authority.store), front, board)
+            # Nobody may come in before it is known who must not.
+            await watch.round()
+        parts.rounds.append(asyncio.create_task(_end_what_no_longer_holds(board, watch)))
         # Last: whoever finds a door open finds everything behind it.
         opened = open_doors(front, config, sources)
         self.addresses = {door.plan.name: door.addresses for door in opened}
@@ -218,7 +226,10 @@ class Node:
                 match event:
                     case wire.ConnectionOpened() if event.door == INGEST_TS:
                         ts_ingest.opened(event)
+                    case wire.ConnectionOpened():
+                        self._opened(front, board, event)
                     case wire.ConnectionClosed():
+                        board.certified.remove(("connection", event.connection))
                         ts_ingest.closed(event)
                     case wire.HandshakeFailed():
                         self._parts.knocks.failed(event, time.monotonic())
@@ -227,6 +238,17 @@ class Node:
             except Exception as error:
                 # The events behind it belong to other connections.
                 _log.error("bug in an event", event_type=type(event).__name__, error=repr(error))
+
+    def _opened(self, front: Front, board: Switchboard, event: wire.ConnectionOpened) -> None:
+        """Somebody with a certificate came to an HTTPS door: the connection ends with it."""
+        connection, signalling = event.connection, load(self.config.policy.signalling)
+        board.certified.add(
+            ("connection", connection),
+            event.facts.peer,
+            grace_s=signalling.identities.expired_grace_s,
+            end=lambda verdict: front.close_connection(connection, verdict.code),
+            about={"connection": connection, "door": event.door},
+        )
 
     async def _sweep(self, board: Switchboard, knocks: Knocks) -> None:
         """What is done from time to time, whether anything happens or not."""
@@ -243,6 +265,18 @@ class Node:
             except Exception as error:
                 # The next round may find things mended; without rounds viewers would wait for ever.
                 _log.error("bug in the sweep", error=repr(error))
+
+
+async def _end_what_no_longer_holds(board: Switchboard, watch: RevocationWatch | None) -> None:
+    """What was opened with a certificate that is revoked or has expired."""
+    while True:
+        await asyncio.sleep(limits.REVOKED_S)
+        try:
+            if watch is not None:
+                await watch.try_round()
+            board.certified.tick(time.time())
+        except Exception as error:
+            _log.error("bug while ending what no longer holds", error=repr(error))
 
 
 async def _keep(keeper: DoorKeeper) -> None:

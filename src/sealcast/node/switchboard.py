@@ -26,6 +26,7 @@ from sealcast.codes import lookup
 from sealcast.errors import RemoteError, SealcastError
 from sealcast.keying.agreement import UNPROVED, Identity
 from sealcast.legs import Ledger, Leg, LegState
+from sealcast.node.certified import Certified, Verdict
 from sealcast.node.ports import RelayPort, native_refusal
 from sealcast.policy import Role
 from sealcast.streams import Change, Hub, Publication, Track
@@ -46,10 +47,14 @@ class Switchboard:
         self.refused: Counter[tuple[str, str]] = Counter()
         """Connections and requests that were refused, by role and code."""
         self.unknown_events = 0
+        self.certified = Certified()
+        """What was opened with a certificate."""
         self._close: dict[int, Callable[[str], None]] = {}
         self._when_over: list[Callable[[int], None]] = []
         self._stirred: dict[str, asyncio.Event] = {}
         self._owed: deque[Callable[[], None]] = deque()
+        self._left: dict[str, str] = {}
+        """Streams whose publisher did not leave in peace: the code of its end."""
         self._out_of_order: dict[int, int] = {}
         """Publishers' legs whose pictures are not sent in the order in which they are shown, and
         the track of these pictures."""
@@ -61,6 +66,38 @@ class Switchboard:
     def register(self, leg: int, close: Callable[[str], None]) -> None:
         """`leg` is listed; `close(code)` ends it on the native side."""
         self._close[leg] = close
+
+    def stands_on(self, leg: int, certificate: wire.PeerCertificate | None, grace_s: float) -> None:
+        """`leg`, which is listed and registered, was opened with this certificate and ends with it:
+        when it is revoked, and `grace_s` after it has expired.
+        """
+        known = self.ledger.get(leg)
+        if known is None:
+            return
+        self.certified.add(
+            ("leg", leg),
+            certificate,
+            grace_s=grace_s,
+            end=functools.partial(self._end_certified, leg),
+            about={"leg": leg, "stream": known.stream, "identity": known.peer.name},
+        )
+
+    def _end_certified(self, leg: int, verdict: Verdict) -> None:
+        """The certificate of a leg holds no more. If it fed a stream and is not expected back, the
+        stream's viewers do not wait for it, unless another publisher has taken its place.
+        """
+        stream = self.hub.stream_of(leg)
+        fed = self._feeds(leg, stream)
+        self.end(leg, verdict.code, verdict.detail)
+        left = self.hub.get(stream or "")
+        if not fed or verdict.expected_back or left is None or left.publisher is not None:
+            return
+        for viewer in left.viewers:
+            self.end(viewer, "STREAM.PUBLISHER_REVOKED")
+
+    def _feeds(self, leg: int, stream: str | None) -> bool:
+        known = self.hub.get(stream or "")
+        return known is not None and known.publisher is not None and known.publisher.leg == leg
 
     def when_over(self, call: Callable[[int], None]) -> None:
         """`call(leg)` after any leg is over."""
@@ -76,6 +113,7 @@ class Switchboard:
     def over(self, leg: int, code: str, detail: str | None = None) -> None:
         """A leg is over on the native side."""
         self._out_of_order.pop(leg, None)
+        self.certified.remove(("leg", leg))
         for source in [source for source, heir in self._feeding.items() if heir == leg]:
             del self._feeding[source]
         self.ledger.close(leg, code, detail, time.time())
@@ -84,6 +122,8 @@ class Switchboard:
             self.ended[known.role.value, code] += 1
             _log_end(known)
         stream = self.hub.stream_of(leg)
+        if known is not None and known.state is LegState.FAILED and self._feeds(leg, stream):
+            self._left[known.stream] = code
         self.carry_out(self.hub.leave(leg, time.monotonic()))
         for call in self._when_over:
             call(leg)
@@ -175,8 +215,13 @@ class Switchboard:
             self._undo(self._owed.popleft())
         change = self.hub.sweep(time.monotonic())
         for ending in change.endings:
-            self.end(ending.leg, ending.code, "Its publisher left and did not come back in time.")
+            viewer = self.ledger.get(ending.leg)
+            why = self._left.get("" if viewer is None else viewer.stream)
+            left = "left" if why is None else f"left ({why})"
+            detail = f"Its publisher {left} and did not come back in time."
+            self.end(ending.leg, ending.code, detail)
         self.carry_out(replace(change, endings=()))
+        self._left = {name: why for name, why in self._left.items() if self.hub.get(name)}
 
     def stir(self, stream: str | None) -> None:
         """Something about a stream changed: whoever waits for it looks again."""

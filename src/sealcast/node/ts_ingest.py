@@ -181,6 +181,8 @@ class TsIngest:
         self._encoders[connection] = encoder
         self._board.register(leg, lambda code: self._close(encoder, code))
         publisher.start()
+        grace_s = self._policy.identities.expired_grace_s
+        self._board.stands_on(leg, event.facts.peer, grace_s)
 
     def closed(self, event: ConnectionClosed) -> None:
         """The connection is gone; the demuxer reads what is left and gives its verdict."""

@@ -57,12 +57,15 @@ class SrtpRules(Rules, frozen=True):
 
 
 class IdentityRules(Rules, frozen=True):
-    """Which proofs admit a peer, by role; whether a stream may be marked public."""
+    """Which proofs admit a peer, by role; whether a stream may be marked public; for how many
+    seconds after its certificate has expired a leg that is live may go on.
+    """
 
     ingest: tuple[Proof, ...]
     delivery: tuple[Proof, ...]
     admin: tuple[Proof, ...]
     public_streams: bool
+    expired_grace_s: int
 
 
 class Policy(Rules, frozen=True):
@@ -89,6 +92,8 @@ class Policy(Rules, frozen=True):
 
     def admits_beyond(self, other: "Policy") -> tuple[str, ...]:
         """What this preset admits and `other` does not, by name; empty if nothing."""
+        grace_s = self.identities.expired_grace_s
+        longer = grace_s > other.identities.expired_grace_s
         anybody = self.identities.public_streams and not other.identities.public_streams
         more = (
             *_older("TLS", self.tls.min_version, other.tls.min_version),
@@ -101,6 +106,7 @@ class Policy(Rules, frozen=True):
             *_more(self.identities.delivery, other.identities.delivery, "delivery by "),
             *_more(self.identities.admin, other.identities.admin, "administration by "),
             *(("public streams",) if anybody else ()),
+            *((f"{grace_s} s beyond a certificate's end",) if longer else ()),
         )
         return tuple(dict.fromkeys(more))
 

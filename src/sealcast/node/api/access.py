@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 
 from sealcast.errors import RemoteError
-from sealcast.keying.agreement import Identity
+from sealcast.keying.agreement import Identity, Proof
 from sealcast.node.api.front_only import facts_of
 from sealcast.node.permission import Permissions
 from sealcast.node.sessions import Caller, Held
@@ -70,4 +70,5 @@ def _caller(request: Request, identity: Identity, *, public: bool = False) -> Ca
         tls_version=facts.facts.version or None,
         address=facts.peer,
         public=public,
+        certificate=facts.facts.peer if identity.proof is Proof.CERTIFICATE else None,
     )

@@ -1,0 +1,164 @@
+"""What was opened with a certificate, and ends with it: legs, and connections to the HTTPS doors.
+
+Does: ends whatever stands on a certificate that is revoked, at once, with IDENTITY.REVOKED; and
+whatever stands on one that has expired, at its notAfter plus the grace that policy states, with
+IDENTITY.EXPIRED, announced before in the log.
+
+Does not: know where revocations come from (`revocation_watch`), or refuse handshakes; the front
+does both of these by itself.
+
+The caller must still: call everything from the event loop's thread, `tick` again and again, and
+`remove` what ended in another way.
+"""
+
+from __future__ import annotations
+
+import datetime
+import heapq
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import structlog
+
+from sealcast.identity.revocation import Reason
+from sealcast.wire import PeerCertificate
+
+Key = tuple[Literal["leg", "connection"], int]
+End = Callable[["Verdict"], None]
+
+REPLACED: Final = Reason.SUPERSEDED
+"""The reason of a revocation whose holder has another certificate already."""
+
+ANNOUNCED_SHARE: Final = 1 / 6
+"""The end is announced when this much of the certificate's life is left. Who renews at two thirds
+has connected anew long before."""
+ANNOUNCED_S: Final = 24 * 3600
+"""And no longer before than this."""
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A certificate holds no more. `expected_back`: its holder may come with another at once."""
+
+    code: str
+    detail: str
+    expected_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    certificate: PeerCertificate
+    grace_s: float
+    end: End
+    about: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a revocation ended, and why, as the one who revoked said it."""
+
+    key: Key
+    reason: str
+
+
+class Certified:
+    """All of them. Times are seconds since 1970."""
+
+    def __init__(self) -> None:
+        self._standing: dict[Key, _Standing] = {}
+        self._agenda: list[tuple[float, int, Key, bool]] = []
+        """When, a number that orders equals, what, and whether that is the end."""
+        self._numbers = itertools.count()
+        self._revoked: Mapping[str, str] = {}
+
+    def add(
+        self,
+        key: Key,
+        certificate: PeerCertificate | None,
+        *,
+        grace_s: float,
+        end: End,
+        about: Mapping[str, object],
+    ) -> None:
+        """`key` was opened with `certificate`; None changes nothing. `about` is for the log.
+
+        It may be revoked since the handshake: then it ends here.
+        """
+        if certificate is None:
+            return
+        standing = _Standing(certificate, grace_s, end, about)
+        reason = self._reason(standing)
+        if reason is not None:
+            self._revoke(standing, reason)
+            return
+        self._standing[key] = standing
+        life = certificate.not_after_unix - certificate.not_before_unix
+        told = certificate.not_after_unix - min(life * ANNOUNCED_SHARE, ANNOUNCED_S)
+        self._put(told, key, is_end=False)
+        self._put(certificate.not_after_unix + grace_s, key, is_end=True)
+
+    def remove(self, key: Key) -> None:
+        """It is over. What is not known changes nothing."""
+        self._standing.pop(key, None)
+
+    def set_revoked(self, revoked: Mapping[str, str]) -> list[Ended]:
+        """From now on these certificates are revoked: by "<issuer's key id>:<serial>", with the
+        reason. Ends what stands on one.
+        """
+        self._revoked = revoked
+        ended = []
+        for key, standing in list(self._standing.items()):
+            reason = self._reason(standing)
+            # The end of one may take others with it.
+            if reason is not None and self._standing.pop(key, None) is not None:
+                self._revoke(standing, reason)
+                ended.append(Ended(key, reason))
+        return ended
+
+    def tick(self, now: float) -> None:
+        """Does what is due: warnings, ends."""
+        while self._agenda and self._agenda[0][0] <= now:
+            _when, _number, key, is_end = heapq.heappop(self._agenda)
+            standing = self._standing.get(key)
+            if standing is None:
+                continue
+            if is_end:
+                del self._standing[key]
+                standing.end(Verdict("IDENTITY.EXPIRED", _ended_at(standing), expected_back=True))
+            elif key[0] == "leg":
+                self._announce(standing)
+
+    def _put(self, when: float, key: Key, *, is_end: bool) -> None:
+        heapq.heappush(self._agenda, (when, next(self._numbers), key, is_end))
+
+    def _reason(self, standing: _Standing) -> str | None:
+        found = (self._revoked.get(each) for each in standing.certificate.chain)
+        return next((reason for reason in found if reason is not None), None)
+
+    @staticmethod
+    def _revoke(standing: _Standing, reason: str) -> None:
+        back = reason == REPLACED
+        standing.end(Verdict("IDENTITY.REVOKED", f"Revoked: {reason}.", expected_back=back))
+
+    @staticmethod
+    def _announce(standing: _Standing) -> None:
+        _log.warning(
+            "the certificate of a leg is about to expire",
+            **standing.about,
+            until=_time(standing.certificate.not_after_unix),
+            ends=_time(standing.certificate.not_after_unix + standing.grace_s),
+        )
+
+
+def _ended_at(standing: _Standing) -> str:
+    until = _time(standing.certificate.not_after_unix)
+    if not standing.grace_s:
+        return f"It was valid until {until}."
+    return f"It was valid until {until}; the policy gives {standing.grace_s:g} s beyond."
+
+
+def _time(unix: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(unix, datetime.UTC):%Y-%m-%d %H:%M:%SZ}"
