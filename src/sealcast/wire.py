@@ -331,6 +331,14 @@ class LegPath(Up, frozen=True, tag_field="type", tag="leg_path"):
     remote: str
 
 
+class LegNoted(Up, frozen=True, tag_field="type", tag="leg_noted"):
+    """Something about a leg that its operator may want to know; it goes on."""
+
+    leg: int
+    code: str
+    detail: str = ""
+
+
 class LegClosed(Up, frozen=True, tag_field="type", tag="leg_closed"):
     """The leg is gone. `last` are its last numbers; None if it never began."""
 
@@ -361,7 +369,9 @@ class TrackEnded(Up, frozen=True, tag_field="type", tag="track_ended"):
     source: int
 
 
-RelayEvent = LegStage | LegSealed | LegPath | LegClosed | TrackLive | TrackKeyFrame | TrackEnded
+RelayEvent = (
+    LegStage | LegSealed | LegPath | LegNoted | LegClosed | TrackLive | TrackKeyFrame | TrackEnded
+)
 
 
 # --- from the front -------------------------------------------------------------------------------

@@ -13,7 +13,16 @@ from sealcast.keying.agreement import UNPROVED
 from sealcast.legs import Counters, Ledger, Leg, LegState, Outcome, Seal, Stage, next_outcome
 from sealcast.legs.ledger import STRANGERS_KEPT
 from sealcast.policy import Channel, Grant, Note, Role, admit, load
-from sealcast.wire import FingerprintSpec, LegClosed, LegPath, LegSealed, LegStage, MediaSeal
+from sealcast.wire import (
+    FingerprintSpec,
+    LegClosed,
+    LegNoted,
+    LegPath,
+    LegSealed,
+    LegStage,
+    MediaSeal,
+    decode_relay_events,
+)
 
 DIGEST = ":".join(["AB"] * 32)
 PEER = Identity("alice", Proof.TOKEN)
@@ -171,6 +180,17 @@ def test_the_table_of_outcomes_is_complete_and_a_failure_stays() -> None:
             assert next_outcome(now, reported) in Outcome
     for reported in Outcome:
         assert next_outcome(Outcome.FAILED, reported) is Outcome.FAILED
+
+
+def test_a_key_that_is_nearly_spent_is_noted_on_the_leg() -> None:
+    ledger = Ledger()
+    leg = opened(ledger)
+    told = b'[{"type":"leg_noted","leg":%d,"code":"SRTP.KEY_NEARLY_SPENT","detail":"4 are left."}]'
+    (event,), _ = decode_relay_events(told % leg)
+    ledger.apply(event, 100.0)
+    ledger.apply(event, 101.0)
+    assert leg_of(ledger, leg).notes == (Note("SRTP.KEY_NEARLY_SPENT", "4 are left."),)
+    ledger.apply(LegNoted(leg=999, code="SRTP.KEY_NEARLY_SPENT"), 100.0)
 
 
 def test_events_of_unknown_legs_and_stages_change_nothing() -> None:

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealcast_srtp::Profile;
+use sealcast_srtp::{Lifetime, Profile};
 use sealcast_tls::dtls::Role;
 use sealcast_tls::{Fingerprint, Identity, TlsError, Version};
 
@@ -113,6 +113,9 @@ pub struct LegConfig {
     pub remote_candidates: Vec<SocketAddr>,
     /// The handshake.
     pub dtls: DtlsParameters,
+    /// How many packets the keys of the handshake protect (RFC 3711 §9.2). DTLS-SRTP agrees on keys
+    /// once: the leg ends with them.
+    pub key_lifetime: Lifetime,
     /// From the proved path to established keys.
     pub handshake_timeout: Duration,
     /// From the beginning to a nominated path.

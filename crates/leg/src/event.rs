@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use sealcast_srtp::Profile;
+use sealcast_srtp::{PacketKind, Profile};
 use sealcast_tls::Facts;
 
 use crate::stage::Stage;
@@ -82,6 +82,15 @@ pub enum LegEvent {
     PathChanged(Path),
     /// Keys are installed. What they are made of.
     Sealed(Box<SealFacts>),
+    /// The key of one direction has few packets left; with the last one the leg ends.
+    KeyNearlySpent {
+        /// `SRTP.KEY_NEARLY_SPENT`.
+        code: &'static str,
+        /// Of which protocol.
+        kind: PacketKind,
+        /// How many packets.
+        remaining: u64,
+    },
     /// The leg has ended; nothing follows, and every source of it can be forgotten.
     Closed {
         /// Why.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sealcast_srtp::{KeyError, MasterKey, Options, Profile, Receiver, Sender};
+use sealcast_srtp::{KeyError, KeyEvent, Lifetime, MasterKey, Options, Profile, Receiver, Sender};
 use sealcast_tls::dtls::{Role, MAX_DATAGRAM};
 use sealcast_tls::{Facts, FingerprintHash};
 
@@ -24,6 +24,7 @@ pub struct Leg {
     ice: Ice,
     dtls: DtlsParameters,
     handshake_timeout: Duration,
+    key_lifetime: Lifetime,
     handshake: Option<Handshake>,
     /// A pair that answered a check, for DTLS before the nomination.
     proved: Option<Path>,
@@ -49,6 +50,13 @@ struct Media {
     has_flowed: bool,
 }
 
+impl Media {
+    fn take_key_event(&mut self) -> Option<KeyEvent> {
+        let sent = self.sender.take_event();
+        sent.or_else(|| self.receiver.take_event())
+    }
+}
+
 impl Leg {
     /// Begins: a client leg starts to probe, a server leg waits to be asked.
     ///
@@ -62,6 +70,7 @@ impl Leg {
             ice,
             dtls: config.dtls,
             handshake_timeout: config.handshake_timeout,
+            key_lifetime: config.key_lifetime,
             handshake: None,
             proved: None,
             early: VecDeque::new(),
@@ -93,6 +102,7 @@ impl Leg {
             Kind::Stun => {
                 let outcome = self.ice.receive(now, Path { local, remote }, datagram);
                 self.drain_ice(now);
+                self.judge_keys(now);
                 outcome.map_or_else(Received::Dropped, |()| Received::Handled)
             }
             Kind::Dtls => self.receive_dtls(now, Path { local, remote }, datagram),
@@ -169,6 +179,7 @@ impl Leg {
             handshake.tick(now);
             self.drain_handshake(now);
         }
+        self.judge_keys(now);
         if self.path_deadline.is_some_and(|deadline| deadline <= now) {
             let detail = match self.proved {
                 Some(path) => format!("the pair {path} works, but the peer did not nominate it"),
@@ -463,11 +474,38 @@ impl Leg {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
+        let options = Options {
+            lifetime: self.key_lifetime,
+            ..Options::default()
+        };
         Ok(Media {
-            sender: Sender::new(ours, Options::default()).map_err(of_key)?,
-            receiver: Receiver::new(theirs, Options::default()).map_err(of_key)?,
+            sender: Sender::new(ours, options.clone()).map_err(of_key)?,
+            receiver: Receiver::new(theirs, options).map_err(of_key)?,
             has_flowed: false,
         })
+    }
+
+    /// Tells of a key that is nearly spent, and ends the leg with one that is. No packet pays for it:
+    /// it is asked at every tick and every STUN message, and a leg that has neither for 30 seconds has
+    /// lost consent. What a spent key was to protect or open until then is refused and counted.
+    fn judge_keys(&mut self, now: Instant) {
+        while let Some(event) = self.media.as_mut().and_then(Media::take_key_event) {
+            let code = event.code();
+            match event {
+                KeyEvent::NearlySpent {
+                    kind, remaining, ..
+                } => self.tell(LegEvent::KeyNearlySpent {
+                    code,
+                    kind,
+                    remaining,
+                }),
+                KeyEvent::Spent { kind, .. } => {
+                    let detail = format!("no {kind} packet is left of the key of one direction");
+                    self.say_goodbye(now);
+                    self.fail(code, detail);
+                }
+            }
+        }
     }
 
     /// The first packet: once per leg, so out of the way of all the others.

@@ -3,7 +3,8 @@
 mod link;
 
 use link::{Call, World, AT_ONCE, CLIENT, MS, SECOND, SERVER};
-use sealcast_leg::{Output, Stage};
+use sealcast_leg::{LegEvent, Output, Stage};
+use sealcast_srtp::{Lifetime, PacketKind};
 
 #[test]
 fn a_peer_that_vanishes_is_noticed_within_30_seconds() {
@@ -160,4 +161,68 @@ fn a_leg_closed_before_it_began_says_only_that_it_closed() {
     leg.close(now, "LEG.CLOSED");
     let outputs: Vec<Output> = std::iter::from_fn(|| leg.poll()).collect();
     assert_eq!(outputs.len(), 1, "{outputs:?}");
+}
+
+#[test]
+fn a_key_that_is_nearly_spent_is_told_of_and_a_spent_one_ends_the_leg() {
+    let lifetimes = [((4, 8), (90, 90)), ((90, 90), (1, 3))];
+    for (kind, (rtp, rtcp)) in [PacketKind::Rtp, PacketKind::Rtcp]
+        .into_iter()
+        .zip(lifetimes)
+    {
+        // The end that sends and the end that receives notice each for itself.
+        for strict in [SERVER, CLIENT] {
+            let mut call = Call::new();
+            let config = [&mut call.server, &mut call.client];
+            config
+                .into_iter()
+                .nth(strict)
+                .expect("one of two")
+                .key_lifetime = Lifetime::new(rtp, rtcp).expect("soft before hard");
+            let mut world = call.connected();
+            let send = |world: &mut World, numbers: std::ops::Range<u16>| {
+                for number in numbers {
+                    match kind {
+                        PacketKind::Rtp => world.send_rtp(SERVER, number, b"media"),
+                        PacketKind::Rtcp => world.send_rtcp(SERVER),
+                    }
+                }
+                // Long enough for a check of consent.
+                world.run(10 * SECOND);
+            };
+            let (soft, hard) = match kind {
+                PacketKind::Rtp => (4, 8),
+                PacketKind::Rtcp => (1, 3),
+            };
+            send(&mut world, 0..soft);
+            let told: Vec<_> = world.nodes[strict]
+                .events
+                .iter()
+                .filter_map(|(_, event)| match event {
+                    LegEvent::KeyNearlySpent {
+                        code,
+                        kind,
+                        remaining,
+                    } => Some((*code, *kind, *remaining)),
+                    _ => None,
+                })
+                .collect();
+            let left = u64::from(hard - soft);
+            assert_eq!(
+                told,
+                [("SRTP.KEY_NEARLY_SPENT", kind, left)],
+                "end {strict} of {}",
+                world.story()
+            );
+            assert_eq!(world.nodes[strict].closed(), None);
+
+            send(&mut world, soft..hard);
+            let (_, code, detail) = world.nodes[strict].closed().expect("it has no key left");
+            assert_eq!(code, "SRTP.KEY_EXHAUSTED");
+            let expected = format!("no {kind} packet is left of the key of one direction");
+            assert_eq!(detail, expected);
+            let (_, code, _) = world.nodes[1 - strict].closed().expect("it was told");
+            assert_eq!(code, "DTLS.CLOSED");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sealcast_leg::{
     DtlsParameters, IceCredentials, Leg, LegConfig, LegEvent, Path, SealFacts, Side, Stage,
 };
-use sealcast_srtp::Profile;
+use sealcast_srtp::{Lifetime, Profile};
 use sealcast_tls::dtls::Role;
 use sealcast_tls::{Fingerprint, Identity, Version};
 
@@ -173,6 +173,15 @@ impl Entry {
                 local: path.local.to_string(),
                 remote: path.remote.to_string(),
             },
+            LegEvent::KeyNearlySpent {
+                code,
+                kind,
+                remaining,
+            } => Event::LegNoted {
+                leg: self.id,
+                code: code.to_owned(),
+                detail: format!("{remaining} {kind} packets are left in one direction."),
+            },
             LegEvent::Closed { code, detail } => Event::LegClosed {
                 leg: self.id,
                 code: self.close_code.clone().unwrap_or_else(|| code.to_owned()),
@@ -285,6 +294,7 @@ fn config(
             groups: spec.dtls.groups.clone(),
             srtp_profiles,
         },
+        key_lifetime: Lifetime::default(),
         handshake_timeout: Duration::from_millis(spec.dtls.handshake_timeout_ms),
         path_timeout: LegConfig::DEFAULT_TIMEOUT,
     })

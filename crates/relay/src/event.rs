@@ -41,6 +41,15 @@ pub enum Event {
         /// The peer's end, `ip:port`.
         remote: String,
     },
+    /// Something about a leg that its operator may want to know; it goes on.
+    LegNoted {
+        /// The leg.
+        leg: LegId,
+        /// What.
+        code: String,
+        /// The evidence.
+        detail: String,
+    },
     /// A leg has ended.
     LegClosed {
         /// The leg.

@@ -5,6 +5,8 @@
 //! packets of all SSRCs under the master key together: never later than the RFC, and the one
 //! number per key that RFC 4568 §6.1 (`lifetime` of an `a=crypto` line) means.
 
+use std::fmt;
+
 use crate::mki::Mki;
 use crate::options::OptionError;
 
@@ -83,6 +85,15 @@ pub enum PacketKind {
     Rtp,
     /// SRTCP.
     Rtcp,
+}
+
+impl fmt::Display for PacketKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rtp => "SRTP",
+            Self::Rtcp => "SRTCP",
+        })
+    }
 }
 
 /// What happened to a master key. Each event comes once per key and kind of packet.

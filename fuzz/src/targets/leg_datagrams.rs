@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use sealcast_leg::{DtlsParameters, IceCredentials, Leg, LegConfig, Output, Received, Side, CODES};
-use sealcast_srtp::Profile;
+use sealcast_srtp::{Lifetime, Profile};
 use sealcast_tls::dtls::Role;
 use sealcast_tls::{FingerprintHash, Identity, Version};
 
@@ -64,6 +64,7 @@ fn leg(side: Side, now: Instant) -> Leg {
             groups: "X25519:P-256".to_owned(),
             srtp_profiles: vec![Profile::AeadAes128Gcm],
         },
+        key_lifetime: Lifetime::default(),
         handshake_timeout: LegConfig::DEFAULT_TIMEOUT,
         path_timeout: LegConfig::DEFAULT_TIMEOUT,
     };

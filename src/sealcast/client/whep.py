@@ -302,6 +302,8 @@ class ViewerSession:
                     self._sealed.set()
                 case wire.LegPath(local=local, remote=remote):
                     self.progress.path = (local, remote)
+                case wire.LegNoted(code=code):
+                    self.progress.notes += (code,)
                 case wire.LegClosed(code=code, detail=detail):
                     self._end(RemoteError(code, detail or ""))
                 case _:

@@ -33,6 +33,7 @@ from sealcast.wire import (
     FrontEvent,
     HandshakeFailed,
     LegClosed,
+    LegNoted,
     LegPath,
     LegSealed,
     LegStage,
@@ -201,6 +202,8 @@ class Ledger:
             case LegPath():
                 if event.leg in self._living:
                     self._change(event.leg, path_local=event.local, path_remote=event.remote)
+            case LegNoted():
+                self.note(event.leg, Note(event.code, event.detail))
             case LegClosed():
                 if event.last is not None:
                     self.count(event.leg, Counters.of_media(event.last))

@@ -3,7 +3,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use sealcast_srtp::{KeyEvent, PacketKind, SrtpError, StreamStatistics, Totals};
+use sealcast_srtp::{KeyEvent, SrtpError, StreamStatistics, Totals};
 
 /// What a context knows of one SSRC.
 #[pyclass(module = "sealcast.srtp", frozen, eq, get_all)]
@@ -114,7 +114,7 @@ impl From<Totals> for SrtpTotals {
 pub struct KeyNearlySpent {
     mki: Vec<u8>,
     #[pyo3(get)]
-    protocol: &'static str,
+    protocol: String,
     #[pyo3(get)]
     remaining: u64,
     #[pyo3(get)]
@@ -142,7 +142,7 @@ impl KeyNearlySpent {
 pub struct KeySpent {
     mki: Vec<u8>,
     #[pyo3(get)]
-    protocol: &'static str,
+    protocol: String,
     #[pyo3(get)]
     code: &'static str,
 }
@@ -170,7 +170,7 @@ pub(crate) fn event<'py>(py: Python<'py>, event: &KeyEvent) -> PyResult<Bound<'p
         } => {
             let event = KeyNearlySpent {
                 mki: mki.as_bytes().to_vec(),
-                protocol: protocol(*kind),
+                protocol: kind.to_string(),
                 remaining: *remaining,
                 code,
             };
@@ -179,17 +179,10 @@ pub(crate) fn event<'py>(py: Python<'py>, event: &KeyEvent) -> PyResult<Bound<'p
         KeyEvent::Spent { mki, kind } => {
             let event = KeySpent {
                 mki: mki.as_bytes().to_vec(),
-                protocol: protocol(*kind),
+                protocol: kind.to_string(),
                 code,
             };
             Ok(Bound::new(py, event)?.into_any())
         }
-    }
-}
-
-const fn protocol(kind: PacketKind) -> &'static str {
-    match kind {
-        PacketKind::Rtp => "SRTP",
-        PacketKind::Rtcp => "SRTCP",
     }
 }

@@ -14,7 +14,7 @@ use sealcast_leg::{
     DtlsParameters, IceCredentials, Leg, LegConfig, LegEvent, Output, Path, Received, SealFacts,
     Side, Stage,
 };
-use sealcast_srtp::Profile;
+use sealcast_srtp::{Lifetime, Profile};
 use sealcast_tls::dtls::Role;
 use sealcast_tls::{FingerprintHash, Identity, Version};
 
@@ -194,6 +194,7 @@ impl Call {
                 groups: "X25519MLKEM768:X25519:P-256".to_owned(),
                 srtp_profiles: vec![Profile::AeadAes128Gcm, Profile::AeadAes256Gcm],
             },
+            key_lifetime: Lifetime::default(),
             handshake_timeout: 30 * SECOND,
             path_timeout: 30 * SECOND,
         };

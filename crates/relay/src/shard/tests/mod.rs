@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use sealcast_leg::{DtlsParameters, IceCredentials, Leg, LegConfig, Output, Received, Side};
-use sealcast_srtp::Profile;
+use sealcast_srtp::{Lifetime, Profile};
 use sealcast_tls::dtls::Role;
 use sealcast_tls::{FingerprintHash, Identity, Version};
 
@@ -130,6 +130,7 @@ impl Stand {
                 groups: groups.to_owned(),
                 srtp_profiles: vec![Profile::AeadAes128Gcm],
             },
+            key_lifetime: Lifetime::default(),
             handshake_timeout: LegConfig::DEFAULT_TIMEOUT,
             path_timeout: LegConfig::DEFAULT_TIMEOUT,
         };
