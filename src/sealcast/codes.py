@@ -955,8 +955,8 @@ _KEYS: Final = (
     (
         "SRTP.KEY_NEARLY_SPENT",
         "A master key has few packets left.",
-        "Agree on another key, and let both ends add it. A leg cannot and ends with its key: let the "
-        "peer join again.",
+        "Agree on another key, and let both ends add it. A leg cannot and ends with its key: let "
+        "the peer join again.",
     ),
     (
         "SRTP.KEY_IN_USE",
