@@ -1504,6 +1504,38 @@ _NODE: Final = (
         "Install the command with its packages: pip install 'sealcast[server]'.",
     ),
     (
+        "PUBLISH.BAD_ADDRESS",
+        "That is not an address of an ingest door.",
+        "Use tls://HOST:PORT with the port of the node's door ingest-ts; 8445 if none is given.",
+    ),
+    (
+        "PUBLISH.NO_ENCODER",
+        "There is nothing to publish: no ffmpeg, or no stream on standard input.",
+        "Install ffmpeg or name it with --ffmpeg, and put its arguments behind --; or pipe a "
+        "transport stream in and write - instead.",
+    ),
+    (
+        "PUBLISH.ENCODER_FAILED",
+        "The encoder ended by a fault of its own; what it had written was sent.",
+        "Read its last messages above; start it again.",
+    ),
+    (
+        "PUBLISH.REFUSED",
+        "The node refused this encoder's certificate.",
+        "The alert says why: renew what has expired, ask the authority's holder about what was "
+        "revoked, and compare the authority that the node's door trusts.",
+    ),
+    (
+        "PUBLISH.NODE_GONE",
+        "The connection to the node ended.",
+        "It is asked again by itself; the node's log says why if it was the node that closed it.",
+    ),
+    (
+        "PUBLISH.TOO_SLOW",
+        "The connection takes less than the encoder makes; packets are left out up to a key frame.",
+        "Lower the encoder's bitrate, or use a faster line.",
+    ),
+    (
         "DEMO.NO_ENCODER",
         "The demo's encoder is missing or stopped.",
         "Install the package imageio-ffmpeg, or ffmpeg; the detail has its words.",

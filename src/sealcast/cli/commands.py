@@ -20,6 +20,11 @@ app.command(
     help="Show the main job: an encoder, a node, a viewer, every leg with its seal.",
 )
 app.command(
+    "sealcast.cli.publish:publish",
+    name="publish",
+    help="Publish with FFmpeg over mutual TLS; certificates change without a gap.",
+)
+app.command(
     "sealcast.cli.watch:watch",
     name="watch",
     help="Watch a stream without a window; save it; print the leg's seal.",

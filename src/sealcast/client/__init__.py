@@ -4,7 +4,8 @@ Does: offers, proves the node by its HTTPS certificate and the media leg by the 
 node's answer named, and hands out access units and Opus packets, decrypted. A full ICE agent in the
 controlling role and a DTLS client; packets stay on the native side.
 
-Does not: decode (`sealcast.client.saving` keeps frames as they are; PyAV decodes them), or publish.
+Does not: decode (`sealcast.client.saving` keeps frames as they are; PyAV decodes them), or publish
+(`sealcast.client.publish` does).
 
     async with await watch("https://node.example/whep/venue/stage-1", token=token) as viewer:
         async for frame in viewer.frames():

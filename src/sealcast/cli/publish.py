@@ -1,0 +1,97 @@
+"""`sealcast publish`: an encoder whose certificate may change while it is on the air."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from sealcast.errors import LocalError
+
+if TYPE_CHECKING:
+    from sealcast.client.publish import StreamInput
+
+STDIN = "-"
+
+
+def publish(
+    url: Annotated[str, Parameter(help="The node's ingest door: tls://HOST[:8445].")],
+    *arguments: Annotated[
+        str,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Behind --: FFmpeg's inputs and codecs, without an output. Or - for a live "
+            "transport stream on standard input.",
+        ),
+    ],
+    identity: Annotated[
+        Path,
+        Parameter(help="DIR/NAME: the certificate DIR/NAME.pem and its key DIR/NAME-key.pem."),
+    ],
+    ca: Annotated[
+        Path | None,
+        Parameter(help="The authority that vouches for the node; else DIR/authority.pem."),
+    ] = None,
+    ffmpeg: Annotated[str | None, Parameter(help="The FFmpeg to run.")] = None,
+) -> None:
+    """Publish with FFmpeg over mutual TLS, and change certificates without a gap.
+
+    FFmpeg writes to a pipe; the connection is ours. When the certificate's files change, a second
+    connection is made with the new one and the stream goes over at a key frame: viewers see
+    nothing of it. When the node is gone it is asked again and again, and FFmpeg runs on.
+
+    Which stream it is, the node decides by the certificate's name.
+
+    Example: sealcast publish tls://stream.example --identity venue-1/venue-1 --
+    -re -i in.mp4 -c:v libx264 -bf 0 -g 60 -c:a aac
+    """
+    asyncio.run(_publish(url, arguments, identity, ca, ffmpeg))
+
+
+async def _publish(
+    url: str, arguments: tuple[str, ...], identity: Path, ca: Path | None, ffmpeg: str | None
+) -> None:
+    import structlog
+
+    from sealcast.cli.log_lines import to_standard_error
+    from sealcast.cli.serve import stop_signals
+    from sealcast.client.publish import Address, IdentityFiles, Publishing
+
+    to_standard_error()
+    log = structlog.get_logger()
+    source = _input(arguments, ffmpeg)
+    publishing = Publishing(Address.parse(url), IdentityFiles.named(identity, ca), source, log.info)
+    stopped = asyncio.create_task(stop_signals().wait())
+    running = asyncio.create_task(publishing.run())
+    try:
+        await asyncio.wait({stopped, running}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            source.stop()
+            if not publishing.counts.connections:
+                running.cancel()
+        await asyncio.wait({running})
+    finally:
+        stopped.cancel()
+        counts = publishing.counts
+        log.info(
+            "ended",
+            packets=counts.packets,
+            left_out=counts.left_out,
+            connections=counts.connections,
+            changes=counts.changes,
+        )
+    if not running.cancelled():
+        running.result()
+
+
+def _input(arguments: tuple[str, ...], ffmpeg: str | None) -> StreamInput:
+    from sealcast.client.publish import FfmpegInput, PipeInput
+
+    if arguments == (STDIN,):
+        return PipeInput(sys.stdin.buffer)
+    if not arguments:
+        raise LocalError("PUBLISH.NO_ENCODER", "There are no arguments for FFmpeg, and no -.")
+    return FfmpegInput(arguments, ffmpeg)
