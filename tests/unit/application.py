@@ -12,6 +12,7 @@ from tests.unit.native_stand_ins import ANYBODY, FakeFront, FakeIdentity, FakeRe
 
 from sealcast.codes import CODES, PROBLEM_TYPE
 from sealcast.identity import TokenIssuer, TokenKey, TokenVerifier, Verb
+from sealcast.identity.authority import Authority
 from sealcast.legs import Ledger
 from sealcast.node import config
 from sealcast.node.api.app import AppParts, build
@@ -97,7 +98,14 @@ ice_servers = ["stun:stun.example:3478"]
 class Node:
     """The application with everything behind it that is not native."""
 
-    def __init__(self, *, grace_s: float = 30.0, kept: int = 1000, most: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        grace_s: float = 30.0,
+        kept: int = 1000,
+        most: int = 100,
+        authority: Authority | None = None,
+    ) -> None:
         self.settings = config.loads(CONFIG)
         self.key = TokenKey.generate()
         self.relay = FakeRelay()
@@ -116,6 +124,7 @@ class Node:
                 permissions=permissions,
                 front=self.front,
                 secret=SECRET,
+                authority=authority,
                 cors_origins=self.settings.cors.origins,
                 ice_servers=self.settings.media.ice_servers,
             )

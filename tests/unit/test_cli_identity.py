@@ -11,6 +11,7 @@ from cryptography import x509
 from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, TODAY, copied, request
 
 from sealcast.cli import main
+from sealcast.cli.identity_due import SOMETHING_DUE
 from sealcast.cli.identity_revoke import REASONS
 from sealcast.identity.revocation import Reason
 from sealcast.identity.store import Store
@@ -179,6 +180,25 @@ def test_a_roll_is_rehearsed_and_then_done(
     assert "authority.pem needs the new one before" in capsys.readouterr().out
     assert run("issue", "encoder/venue-2", "--out", "out") == 0
     assert (tmp_path / "out/authority.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 2
+
+
+def test_what_is_due_is_a_table_json_and_an_exit_code(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out") == 0
+    capsys.readouterr()
+    assert run("due", "--within", "14d") == 0
+    assert "nothing is due: 4 certificates" in capsys.readouterr().out
+    bundle = str(data / "authority.pem")
+    assert run("due", "--within", "3651d", "--bundle", bundle) == SOMETHING_DUE
+    told = capsys.readouterr().out
+    assert "root" in told
+    assert "bundle" in told
+    assert run("due", "--within", "3651d", "--bundle", bundle, "--json") == SOMETHING_DUE
+    kinds = [one["kind"] for one in json.loads(capsys.readouterr().out)]
+    assert kinds == ["issuer", "issuer", "root", "bundle"]
+    assert run("due", "--bundle", "nowhere.pem") == 1
+    assert "IDENTITY.CERTIFICATE_MALFORMED" in capsys.readouterr().err
 
 
 def test_the_reasons_to_revoke_are_those_of_the_library() -> None:

@@ -64,4 +64,5 @@ identity.command(
 identity.command(
     "sealcast.cli.identity_roll:roll", name="roll", help="New authorities in place of the old."
 )
+identity.command("sealcast.cli.identity_due:due", name="due", help="What ends soon.")
 app.command(identity)

@@ -15,6 +15,7 @@ from sealcast.identity.authority import Authority
 from sealcast.node.api.access import Access
 from sealcast.node.api.cors import Cors
 from sealcast.node.api.front_only import FrontOnly
+from sealcast.node.api.identities import IdentitiesApi
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
 from sealcast.node.api.refusals import Refusals
@@ -64,10 +65,13 @@ def build(parts: AppParts) -> ASGIApp:
         ts_ingest=parts.ts_ingest,
         access=access,
         permissions=parts.permissions,
-        metrics=Metrics(parts.switchboard, parts.measure, parts.front),
+        metrics=Metrics(parts.switchboard, parts.measure, parts.front, parts.authority),
     )
+    own: Sequence[BaseRoute] = ()
+    if parts.authority is not None:
+        own = IdentitiesApi(parts.authority, parts.switchboard, access).routes()
     app = Starlette(
-        routes=[*media.routes(), *state.routes(), *parts.more_routes],
+        routes=[*media.routes(), *state.routes(), *own, *parts.more_routes],
         exception_handlers={
             SealcastError: refusals.answer,
             HTTPException: refusals.answer,

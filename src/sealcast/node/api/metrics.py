@@ -9,13 +9,18 @@ Specs: Prometheus text format 0.0.4; names and units by its "Metric and label na
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from sealcast.codes import lookup
+from sealcast.errors import LocalError
+from sealcast.node.api import certificate_metrics
 from sealcast.node.measure import DoorNumbers, Measure
 from sealcast.node.ports import FrontPort
 from sealcast.node.switchboard import Switchboard
@@ -23,6 +28,9 @@ from sealcast.wire import SocketNumbers
 
 if TYPE_CHECKING:
     from prometheus_client.core import CounterMetricFamily, Metric
+
+    from sealcast.identity.authority import Authority
+    from sealcast.identity.due import Lasting
 
 
 class _FrontNumbers(msgspec.Struct, frozen=True):
@@ -39,10 +47,29 @@ _LEFT: Final = "TLS.PEER_CLOSED"
 class Metrics:
     """Makes the page."""
 
-    def __init__(self, switchboard: Switchboard, measure: Measure, front: FrontPort) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        measure: Measure,
+        front: FrontPort,
+        authority: Authority | None = None,
+    ) -> None:
         self._board = switchboard
         self._measure = measure
         self._front = front
+        self._authority = authority
+        self._certificates: list[Lasting] = []
+
+    async def refresh(self) -> None:
+        """Reads what blocks, in a thread. A store that cannot be read leaves the last numbers: they
+        are dates, which do not age.
+        """
+        if self._authority is not None:
+            now = datetime.datetime.now(datetime.UTC)
+            with suppress(LocalError):
+                self._certificates = await asyncio.to_thread(
+                    certificate_metrics.read, self._authority, now
+                )
 
     def render(self) -> tuple[bytes, str]:
         """The page and its media type."""
@@ -66,6 +93,8 @@ class Metrics:
         yield from self._media_samples()
         yield from self._socket_samples(self._measure.relay.sockets)
         yield from self._door_samples()
+        if self._authority is not None:
+            yield from certificate_metrics.samples(self._certificates)
 
     def _leg_samples(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily

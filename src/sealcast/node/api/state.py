@@ -77,6 +77,7 @@ class StateApi:
         """Counters by cause, for Prometheus; an administrator asks."""
         self._access.administrator(request)
         await self._refresh()
+        await self._metrics.refresh()
         text, media_type = self._metrics.render()
         return Response(text, media_type=media_type, headers=_FRESH)
 
