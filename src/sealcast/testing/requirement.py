@@ -143,6 +143,8 @@ REQUIREMENTS = {
         Requirement("aiortc", "PyPI's aiortc", _module("aiortc")),
         Requirement("aiohttp", "PyPI's aiohttp", _module("aiohttp")),
         Requirement("openssl", "Debian's openssl", _program("openssl")),
+        Requirement("curl", "Debian's curl", _program("curl")),
+        Requirement("nginx", "Debian's nginx-light", _program("nginx")),
         Requirement("softhsm", "Debian's softhsm2 and PyPI's python-pkcs11", _softhsm),
         Requirement("gcc", "Debian's gcc", _program("gcc")),
         Requirement("nss-dev", "Debian's libnss3-dev and pkg-config", _nss_dev),
