@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -184,10 +184,12 @@ class AiortcPeer:
 
     async def _close(self) -> None:
         if self._resource is not None:
+            deleted: dict[str, Any] = {"headers": self._authorization(), "ssl": self._tls}
             async with aiohttp.ClientSession() as http:
-                deleting = http.delete(self._resource, headers=self._authorization(), ssl=self._tls)
-                async with deleting:
-                    pass
+                # Whose certificate was revoked meanwhile is not let in to say goodbye.
+                with suppress(aiohttp.ClientConnectionError):
+                    async with http.delete(self._resource, **deleted):
+                        pass
         if self._connection is not None:
             await self._connection.close()
         for reader in self._readers:

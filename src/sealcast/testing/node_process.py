@@ -280,11 +280,13 @@ def running_node(
     host: Host | None = None,
     loopback: Sequence[str] = ("127.0.0.1",),
     ingest_ts: str = "",
+    public: str = "",
+    secure: str = "",
     own: OwnAuthority | None = None,
 ) -> Iterator[Node]:
     """A node on `loopback` addresses, or at a host's; `settings` is added to its
-    ``sealcast.toml``, `ingest_ts` to the table of that door. With `own` that is its authority,
-    which must be of `TRUST_DOMAIN` and may give the node its names.
+    ``sealcast.toml``, `ingest_ts`, `public` and `secure` to the tables of these doors. With `own`
+    that is its authority, which must be of `TRUST_DOMAIN` and may give the node its names.
 
     A node that did not stop by itself, or ended with anything but success, fails the test.
     """
@@ -296,7 +298,8 @@ def running_node(
         addresses = [str(address) for address in (host.ipv4, host.ipv6) if address is not None]
         ports = [8443, 8444, 8445, 8443]
     node = Node(folder, addresses, ports, host, own)
-    node.config.write_text(_configuration(node, settings, ingest_ts))
+    doors = {"public": public, "secure": secure, "ingest_ts": ingest_ts}
+    node.config.write_text(_configuration(node, settings, doors))
     node.start()
     try:
         yield node
@@ -305,7 +308,7 @@ def running_node(
     assert code == 0, f"the node ended with {code}: {node.output()[-3000:]}"
 
 
-def _configuration(node: Node, settings: str, ingest_ts: str) -> str:
+def _configuration(node: Node, settings: str, doors: Mapping[str, str]) -> str:
     def bind(port: int) -> str:
         return json.dumps([f"{_bracketed(address)}:{port}" for address in node.addresses])
 
@@ -323,11 +326,13 @@ names = {names}
 trust_domain = "{TRUST_DOMAIN}"
 [doors.public]
 bind = {bind(node.public_port)}
+{doors["public"]}
 [doors.secure]
 bind = {bind(node.secure_port)}
+{doors["secure"]}
 [doors.ingest_ts]
 bind = {bind(node.ts_port)}
-{ingest_ts}
+{doors["ingest_ts"]}
 [media]
 bind = {bind(node.media_port)}
 {settings}

@@ -1,0 +1,270 @@
+"""`sealcast identity revoke` at a running node: what is open ends, what knocks is refused, viewers
+are told. And what ends by itself: a certificate of a few seconds.
+"""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.attack.ledger import leg_from
+from tests.interop.own_authority import node_with_own_authority
+
+from sealcast.identity.revocation import Reason
+from sealcast.testing.ffmpeg_peer import mpegts_over_tls
+from sealcast.testing.node_process import COMMAND, Client, Node
+from sealcast.testing.requirement import require
+from sealcast.testing.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    require("core")
+    with node_with_own_authority(tmp_path_factory.mktemp("revoked")) as running:
+        yield running
+
+
+def revoke(node: Node, name: str, reason: str = "keyCompromise") -> None:
+    """As an operator types it, in a process of its own."""
+    assert node.own is not None
+    data = str(node.own.authority.folder)
+    done = subprocess.run(
+        [*COMMAND, "identity", "revoke", name, "--data", data, "--reason", reason],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"revoked  {name}" in done.stdout
+
+
+def below(folder: Path, name: str) -> Path:
+    """A folder for one of several encoders' logs."""
+    made = folder / name
+    made.mkdir()
+    return made
+
+
+def context(node: Node, client: Client | None) -> ssl.SSLContext:
+    made = ssl.create_default_context(cafile=str(node.authority))
+    if client is not None:
+        made.load_cert_chain(client.chain, client.key)
+    return made
+
+
+@contextmanager
+def connected(node: Node, port: int, client: Client) -> Iterator[ssl.SSLSocket]:
+    with (
+        socket.create_connection((node.address, port), timeout=20) as plain,
+        context(node, client).wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        yield connection
+
+
+def knock(node: Node, port: int, client: Client) -> tuple[str | None, dict[str, Any]]:
+    """The alert that a client hears, and the leg that its handshake left in the ledger."""
+    with socket.create_connection((node.address, port), timeout=20) as plain:
+        remote = "{}:{}".format(*plain.getsockname())
+        alert = None
+        try:
+            with context(node, client).wrap_socket(plain, server_hostname="localhost") as made:
+                made.recv(1)
+        except ssl.SSLError as error:
+            alert = error.reason
+        return alert, leg_from(node, remote)
+
+
+class Watching:
+    """`sealcast watch`, and what it says."""
+
+    def __init__(self, folder: Path, node: Node, stream: str) -> None:
+        self._said = folder / "watch.log"
+        token = node.token("watch", stream)
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                [
+                    *(*COMMAND, "watch", f"{node.origin}/watch/{stream}"),
+                    *("--token", token, "--ca", str(node.authority)),
+                ],
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+
+    def sees(self) -> None:
+        wait_for(lambda: "first frame" in self.said(), what="a picture", explain=self.said)
+
+    def said(self) -> str:
+        return self._said.read_text()
+
+    def end(self) -> str:
+        """What it said, when it has ended by itself."""
+        assert self._process.wait(timeout=30) == 0, self.said()
+        return self.said()
+
+
+def test_a_revoked_encoder_ends_its_viewers_are_told_and_it_stays_out(
+    node: Node, tmp_path: Path
+) -> None:
+    require("ffmpeg")
+    name, stream = "encoder/lost", "lost"
+    lost, kept = node.client(name), node.client("encoder/kept")
+    with (
+        mpegts_over_tls(below(tmp_path, "lost"), node, stream, identity=lost) as encoder,
+        mpegts_over_tls(below(tmp_path, "kept"), node, "kept", identity=kept),
+    ):
+        viewer = Watching(tmp_path, node, stream)
+        viewer.sees()
+        revoke(node, name)
+        over = node.leg(stream=stream, role="ingest", state="failed")
+        assert over["end"]["code"] == "IDENTITY.REVOKED"
+        assert over["end"]["detail"] == "Revoked: keyCompromise."
+        told = viewer.end()
+        assert "STREAM.PUBLISHER_REVOKED" in told
+        assert "has been revoked" in told
+        watched = node.leg(stream=stream, role="delivery", state="failed")
+        assert watched["end"]["code"] == "STREAM.PUBLISHER_REVOKED"
+        encoder.wait(20)
+        assert node.leg(stream="kept", role="ingest")["state"] == "live"
+    for port in (node.ts_port, node.secure_port):
+        alert, leg = knock(node, port, lost)
+        assert alert == "SSLV3_ALERT_CERTIFICATE_REVOKED"
+        assert leg["end"]["code"] == "TLS.CERTIFICATE_REVOKED"
+        assert leg["peer"]["proved"] is False
+    counted = node.request("GET", "/metrics", client=node.client("admin/ada"))[1].decode()
+    failures = 'sealcast_tls_handshake_failures_total{code="TLS.CERTIFICATE_REVOKED"'
+    assert f'{failures},door="ingest-ts"}} 1.0' in counted
+    assert 'sealcast_legs_ended_total{code="IDENTITY.REVOKED",role="ingest"} 1.0' in counted
+
+
+def test_the_same_name_comes_back_with_another_certificate(node: Node, tmp_path: Path) -> None:
+    require("ffmpeg")
+    name, stream = "encoder/again", "again"
+    old = node.client(name)
+    revoke(node, name, "superseded")
+    wait_for(
+        lambda: knock(node, node.ts_port, old)[0] == "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        what="the door knows of it",
+    )
+    with mpegts_over_tls(tmp_path, node, stream, identity=node.client(name)):
+        assert node.leg(stream=stream, role="ingest", state="live")
+
+
+def test_how_long_a_live_leg_outlives_its_revocation(
+    node: Node, tmp_path: Path, record_property: Any
+) -> None:
+    """From the commit to the ledger's end of the leg: a figure, for the report."""
+    require("ffmpeg")
+    assert node.own is not None
+    took = []
+    for number in range(3):
+        name = f"encoder/timed-{number}"
+        identity = node.client(name)
+        with mpegts_over_tls(
+            below(tmp_path, str(number)), node, f"timed-{number}", identity=identity
+        ):
+            now = datetime.datetime.now(datetime.UTC)
+            node.own.authority.revoke(name, Reason.UNSPECIFIED, now, who="test")
+            committed = time.time()
+            over = node.leg(stream=f"timed-{number}", role="ingest", state="failed")
+            took.append(over["ended_unix"] - committed)
+    record_property("revocation_s", max(took))
+    sys.stderr.write(f"ended {max(took):.3f} s after the revocation, at most\n")
+
+
+def test_an_open_connection_of_an_administrator_ends(node: Node) -> None:
+    client = node.client("admin/left")
+    with connected(node, node.secure_port, client) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(16).startswith(b"HTTP/1.1 200")
+        revoke(node, "admin/left", "cessationOfOperation")
+        rest = b""
+        try:
+            while more := connection.recv(4096):
+                rest += more
+        except (ssl.SSLError, ConnectionResetError):
+            pass  # a connection that is cut is over as well
+    status = 'sealcast_connections_ended_total{code="IDENTITY.REVOKED",door="secure"} '
+    counted = node.request("GET", "/metrics", client=node.client("admin/ada"))[1].decode()
+    assert status in counted
+
+
+def test_sessions_that_certificates_opened_end_and_say_why(node: Node) -> None:
+    require("aiortc", "aiohttp")
+    from sealcast.testing.aiortc_peer import aiortc_peer
+
+    stream = "by-certificate"
+    publishing, watching = node.client(f"encoder/{stream}"), node.client("viewer/vera")
+    with (
+        aiortc_peer(node.authority, publishing) as publisher,
+        aiortc_peer(node.authority, watching) as viewer,
+    ):
+        publisher.publish(node.url("whip", stream, door="secure"), "")
+        node.leg(stream=stream, role="ingest", state="live")
+        viewer.watch(node.url("whep", stream, door="secure"), "")
+        node.leg(stream=stream, role="delivery", state="live")
+        revoke(node, "viewer/vera", "privilegeWithdrawn")
+        leg = node.leg(stream=stream, role="delivery", state="failed")
+        assert leg["end"]["code"] == "IDENTITY.REVOKED"
+        assert leg["end"]["detail"] == "Revoked: privilegeWithdrawn."
+        assert node.leg(stream=stream, role="ingest")["state"] == "live"
+        revoke(node, f"encoder/{stream}")
+        leg = node.leg(stream=stream, role="ingest", state="failed")
+        assert leg["end"]["code"] == "IDENTITY.REVOKED"
+
+
+# ---- expiry ------------------------------------------------------------------------------------
+
+SHORT = datetime.timedelta(seconds=12)
+"""Long enough for an encoder to start, short enough to wait for."""
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    require("core")
+    settings = '[policy]\ningest = "strict"\nsignalling = "strict"\n'
+    folder = tmp_path_factory.mktemp("expired")
+    with node_with_own_authority(folder, settings=settings) as running:
+        yield running
+
+
+def test_a_live_leg_ends_in_the_second_in_which_its_certificate_does(
+    strict: Node, tmp_path: Path
+) -> None:
+    require("ffmpeg")
+    stream = "short"
+    identity = strict.client(f"encoder/{stream}", SHORT)
+    with mpegts_over_tls(tmp_path, strict, stream, identity=identity):
+        leg = strict.leg(stream=stream, role="ingest", state="failed", timeout_s=30)
+    assert leg["end"]["code"] == "IDENTITY.EXPIRED"
+    expires = leg["seal"]["expires_unix"]
+    assert leg["ended_unix"] >= expires
+    warned = [line for line in strict.output().splitlines() if "about to expire" in line]
+    assert len(warned) == 1
+    assert f"stream={stream}" in warned[0]
+    alert, knocked = knock(strict, strict.ts_port, identity)
+    assert alert == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+    assert knocked["end"]["code"] == "TLS.CERTIFICATE_EXPIRED"
+
+
+def test_an_open_connection_ends_with_its_certificate(strict: Node) -> None:
+    client = strict.client("admin/brief", datetime.timedelta(seconds=4))
+    with connected(strict, strict.secure_port, client) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(16).startswith(b"HTTP/1.1 200")
+        try:
+            while connection.recv(4096):
+                pass
+        except (ssl.SSLError, ConnectionResetError):
+            pass
+    counted = strict.request("GET", "/metrics", client=strict.client("admin/ada"))[1].decode()
+    assert 'sealcast_connections_ended_total{code="IDENTITY.EXPIRED",door="secure"} 1.0' in counted
