@@ -29,6 +29,7 @@ __all__ = [
     "SrtpSender",
     "SrtpStream",
     "SrtpTotals",
+    "TlsClient",
     "__version__",
     "codes",
     "forked",
@@ -89,6 +90,43 @@ class DtlsEndpoint:
         """The keys; always the same handle."""
     def counters(self) -> bytes:
         """JSON of a `sealcast.wire.DtlsCounters`."""
+
+@final
+class TlsClient:
+    """One TLS connection that we open: see `sealcast.tls`."""
+
+    def __new__(
+        cls,
+        spec: bytes,
+        roots_pem: bytes,
+        chain_pem: bytes | None = None,
+        key_pem: bytes | None = None,
+    ) -> TlsClient:
+        """Begin with the JSON of a `sealcast.wire.TlsClientSpec`; a chain without a key is signed
+        for by `sign`.
+        """
+    def receive(self, data: bytes) -> None:
+        """Take what the server sent."""
+    def receive_end(self) -> None:
+        """The server's bytes have ended."""
+    def take(self) -> bytes:
+        """What is to be sent now."""
+    def read(self, most: int) -> bytes:
+        """Up to `most` bytes of the server's plaintext."""
+    def write(self, data: bytes) -> None:
+        """Seal bytes for the server."""
+    def close(self) -> None:
+        """Say that nothing more comes from us."""
+    def signature_wanted(self) -> tuple[str, bytes] | None:
+        """The scheme (RFC 8446 §4.2.3) and the message of the signature that is waited for."""
+    def sign(self, signature: bytes) -> None:
+        """The signature that was wanted."""
+    def decline_to_sign(self, why: str) -> None:
+        """There will be no signature."""
+    def facts(self) -> bytes | None:
+        """The JSON of a `sealcast.wire.TlsFacts`, once the handshake is over."""
+    def end(self) -> bytes | None:
+        """The JSON of a `sealcast.wire.TlsEnd`, once the connection is over."""
 
 @final
 class SrtpKeys:

@@ -647,6 +647,66 @@ _HANDSHAKE: Final = (
         "Give the two files of one pair; what was there before stays in use.",
     ),
     (
+        "TLS.SERVER_VERSION_REFUSED",
+        "The server has no version of TLS that is admitted here.",
+        "Update the server to TLS 1.3, or to TLS 1.2 with ECDHE and an AEAD.",
+    ),
+    (
+        "TLS.SERVER_PLAIN_HTTP",
+        "The server answered in plain HTTP.",
+        "Call its TLS port; the detail of its own answer is not trusted here.",
+    ),
+    (
+        "TLS.SERVER_NOT_TLS",
+        "What answered is no TLS server.",
+        "The detail names what it looks like; check the port.",
+    ),
+    (
+        "TLS.SERVER_ALERT",
+        "The server ended the connection with an alert.",
+        "The detail names the alert; look at the server's own log for its reason.",
+    ),
+    (
+        "TLS.SERVER_CLOSED",
+        "The server closed the connection during the handshake.",
+        "Check the port, and the server's own log; it may be full or stopping.",
+    ),
+    (
+        "TLS.SERVER_TRUNCATED",
+        "The connection broke off without the server's word that it is the end.",
+        "Connect again; do not take what came for the whole.",
+    ),
+    (
+        "TLS.SERVER_TIMEOUT",
+        "The server did not complete the connection in time.",
+        "Check the address, and what is between; then try again.",
+    ),
+    (
+        "TLS.SERVER_UNREACHABLE",
+        "No connection to the server could be made.",
+        "Check name, address and port; the detail has the system's words.",
+    ),
+    (
+        "TLS.SERVER_FAILED",
+        "The connection to the server failed.",
+        "The detail has the engine's words; try again, and report it if it stays.",
+    ),
+    (
+        "TLS.NOT_OPEN",
+        "Something was to be sent on a TLS connection that is not open.",
+        "Send after the handshake and before the end; connect again if it is over.",
+    ),
+    (
+        "TLS.IN_USE",
+        "Two threads used one TLS connection at once.",
+        "Use it from one thread, or guard it with a lock.",
+    ),
+    (
+        "TLS.FORKED",
+        "The TLS connection was made before this process was forked.",
+        "Leave it to the parent and make a new one in the child.",
+    ),
+    (
         "TLS.SIGNER_FAILED",
         "The key could not sign the handshake.",
         "The detail says why; a key in a token must be reachable while connections are made.",
@@ -789,6 +849,61 @@ _IDENTITY: Final = (
         "TLS.CERTIFICATE_REFUSED",
         "The client's certificate breaks a rule of RFC 5280.",
         "The detail names the rule; issue the certificate anew.",
+    ),
+    (
+        "TLS.SERVER_UNKNOWN_CA",
+        "The server's certificate was not issued by an authority that is trusted here.",
+        "Give the authority that issued it (authority.pem), after comparing its fingerprint.",
+    ),
+    (
+        "TLS.SERVER_EXPIRED",
+        "A certificate of the server has expired.",
+        "Renew it there; if its dates are right, look at this machine's clock.",
+    ),
+    (
+        "TLS.SERVER_NOT_YET_VALID",
+        "A certificate of the server is not valid yet.",
+        "Wait until it is; if its dates are right, look at this machine's clock.",
+    ),
+    (
+        "TLS.SERVER_WRONG_USAGE",
+        "The server shows a certificate that is not for servers.",
+        "Issue it one for its side: sealcast identity issue … --as server.",
+    ),
+    (
+        "TLS.SERVER_NAME_MISMATCH",
+        "The server's certificate carries another name than the one that was called.",
+        "Call it by a name that its certificate has, or issue it one with this name.",
+    ),
+    (
+        "TLS.SERVER_CERTIFICATE_REFUSED",
+        "The server's certificate chain breaks a rule.",
+        "The detail names the rule (RFC 5280 §6); issue the certificate anew.",
+    ),
+    (
+        "TLS.REFUSED_AS_REVOKED",
+        "The server says that this end's certificate was revoked.",
+        "Ask its authority why; enrol again with a new token if it was not for cause.",
+    ),
+    (
+        "TLS.REFUSED_AS_EXPIRED",
+        "The server says that this end's certificate has expired.",
+        "Renew it; if its dates are right, compare both clocks.",
+    ),
+    (
+        "TLS.REFUSED_AS_UNKNOWN",
+        "The server does not know the authority of this end's certificate.",
+        "Use a certificate of an authority that the server trusts, or have it added there.",
+    ),
+    (
+        "TLS.REFUSED_CERTIFICATE",
+        "The server does not take this end's certificate.",
+        "The detail names its alert; it may be for another side, or barred from this door.",
+    ),
+    (
+        "TLS.CERTIFICATE_REQUIRED",
+        "The server demands a certificate, and this end showed none.",
+        "Give certificate and key of this end.",
     ),
     (
         "TS.UNKNOWN_IDENTITY",

@@ -139,6 +139,26 @@ class DoorSpec(Down, frozen=True):
     hsts: bool = False
 
 
+# --- to a TLS client ------------------------------------------------------------------------------
+
+
+class TlsClientSpec(Down, frozen=True):
+    """What a TLS connection that we open may agree to.
+
+    The server's certificate must carry the one name that is given; `sni` is what is asked for,
+    without it the DNS name.
+    """
+
+    min_version: Version
+    max_version: Version
+    groups: str
+    alpn: tuple[str, ...] = ()
+    peer_uri: str | None = None
+    peer_dns: str | None = None
+    peer_address: str | None = None
+    sni: str | None = None
+
+
 # --- to a DTLS endpoint ---------------------------------------------------------------------------
 
 
@@ -207,6 +227,15 @@ class TlsFacts(Up, frozen=True):
     alpn: str | None = None
     forward_secrecy: bool | None = None
     post_quantum: bool | None = None
+
+
+class TlsEnd(Up, frozen=True):
+    """How a TLS connection that we opened ended; without a code, as it should."""
+
+    code: str | None
+    detail: str
+    alert_sent: str | None
+    alert_received: str | None
 
 
 class MediaSeal(Up, frozen=True):
@@ -488,6 +517,7 @@ _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _RELAY = msgspec.json.Decoder(RelayEvent)
 _FRONT = msgspec.json.Decoder(FrontEvent)
 _FACTS = msgspec.json.Decoder(TlsFacts)
+_TLS_END: msgspec.json.Decoder[TlsEnd] = msgspec.json.Decoder(TlsEnd)
 _RELAY_NUMBERS = msgspec.json.Decoder(RelayNumbers)
 _LEG_NUMBERS = msgspec.json.Decoder(LegNumbers)
 _DTLS_EVENTS = msgspec.json.Decoder(list[DtlsEndpointEvent])
@@ -534,8 +564,13 @@ def decode_leg_numbers(data: bytes) -> LegNumbers:
 
 
 def decode_facts(data: bytes) -> TlsFacts:
-    """The facts in `Front.facts()`."""
+    """The facts in `Front.facts()` or `TlsClient.facts()`."""
     return _FACTS.decode(data)
+
+
+def decode_tls_end(data: bytes) -> TlsEnd:
+    """The end in `TlsClient.end()`."""
+    return _TLS_END.decode(data)
 
 
 def decode_dtls_events(data: bytes) -> list[DtlsEndpointEvent]:

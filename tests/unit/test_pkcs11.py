@@ -112,11 +112,9 @@ def _key(kind: str) -> SigningKey:
     return rsa.generate_private_key(65537, 3072) if kind == "rsa" else generate(kind)
 
 
-_SCHEMES_OF = {
-    "p256": ["ecdsa_secp256r1_sha256"],
-    "p384": ["ecdsa_secp384r1_sha384"],
-    "rsa": [name for name in SCHEMES if name.startswith("rsa")],
-}
+_ECDSA = [name for name in SCHEMES if name.startswith("ecdsa")]
+_RSA = [name for name in SCHEMES if name.startswith("rsa")]
+_SCHEMES_OF = {"p256": _ECDSA, "p384": _ECDSA, "rsa": _RSA}
 
 
 @pytest.mark.parametrize("kind", list(_SCHEMES_OF))

@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sealcast_srtp::{KeyError, MasterKey, Process, Profile};
-use sealcast_tls::dtls::{
-    Authority, DtlsConfig, DtlsEndpoint as Endpoint, DtlsEvent, Expected, PeerName, Proved, Role,
-};
-use sealcast_tls::{codes, Facts, Fingerprint, Version};
+use sealcast_tls::dtls::{DtlsConfig, DtlsEndpoint as Endpoint, DtlsEvent, Expected, Proved, Role};
+use sealcast_tls::{codes, Authority, Facts, Fingerprint, PeerName, Version};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

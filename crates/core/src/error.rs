@@ -52,6 +52,12 @@ pub const DTLS_FORKED: &str = "DTLS.FORKED";
 /// The code of asking a second time for keys that leave once.
 pub const DTLS_KEYS_TAKEN: &str = "DTLS.KEYS_TAKEN";
 
+/// The code of a call to a TLS connection that another thread is using.
+pub const TLS_IN_USE: &str = "TLS.IN_USE";
+
+/// The code of a call to a TLS connection in a process that was forked after it was made.
+pub const TLS_FORKED: &str = "TLS.FORKED";
+
 /// All codes that this crate itself can emit.
 pub const CODES: &[&str] = &[
     BAD_ARGUMENT,
@@ -62,4 +68,6 @@ pub const CODES: &[&str] = &[
     DTLS_FORKED,
     DTLS_IN_USE,
     DTLS_KEYS_TAKEN,
+    TLS_FORKED,
+    TLS_IN_USE,
 ];

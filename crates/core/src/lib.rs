@@ -17,6 +17,7 @@ mod error;
 mod front;
 mod media;
 mod srtp;
+mod tls;
 
 use pyo3::prelude::*;
 
@@ -41,6 +42,8 @@ mod _core {
         srtp_unprotect_pairs, KeyNearlySpent, KeySpent, SrtpReceiver, SrtpSender, SrtpStream,
         SrtpTotals,
     };
+    #[pymodule_export]
+    use super::tls::TlsClient;
 
     /// Every SRTP profile that the core knows: its name in the policy and its IANA number, if
     /// DTLS-SRTP has one for it.

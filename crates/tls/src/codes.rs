@@ -89,4 +89,44 @@ codes! {
     TLS_UNREADABLE_KEY = "TLS.UNREADABLE_KEY";
     /// Versions, groups, profiles or limits that cannot be carried out together.
     TLS_BAD_POLICY = "TLS.BAD_POLICY";
+    /// The server's certificate was not issued below the roots that were given.
+    TLS_SERVER_UNKNOWN_CA = "TLS.SERVER_UNKNOWN_CA";
+    /// A certificate of the server's chain is past its notAfter.
+    TLS_SERVER_EXPIRED = "TLS.SERVER_EXPIRED";
+    /// A certificate of the server's chain is before its notBefore.
+    TLS_SERVER_NOT_YET_VALID = "TLS.SERVER_NOT_YET_VALID";
+    /// The server showed a certificate that is not for servers.
+    TLS_SERVER_WRONG_USAGE = "TLS.SERVER_WRONG_USAGE";
+    /// The server's certificate carries another name than the one that was called.
+    TLS_SERVER_NAME_MISMATCH = "TLS.SERVER_NAME_MISMATCH";
+    /// The server's chain breaks another rule of RFC 5280; the detail names it.
+    TLS_SERVER_CERTIFICATE_REFUSED = "TLS.SERVER_CERTIFICATE_REFUSED";
+    /// No TLS version that the server and we admit.
+    TLS_SERVER_VERSION_REFUSED = "TLS.SERVER_VERSION_REFUSED";
+    /// The server answered in plain HTTP.
+    TLS_SERVER_PLAIN_HTTP = "TLS.SERVER_PLAIN_HTTP";
+    /// The server answered in another protocol; the detail says which.
+    TLS_SERVER_NOT_TLS = "TLS.SERVER_NOT_TLS";
+    /// The server ended the connection with an alert; the detail names it.
+    TLS_SERVER_ALERT = "TLS.SERVER_ALERT";
+    /// The server went away before the handshake completed.
+    TLS_SERVER_CLOSED = "TLS.SERVER_CLOSED";
+    /// The connection ended without the server's close_notify.
+    TLS_SERVER_TRUNCATED = "TLS.SERVER_TRUNCATED";
+    /// The handshake or the connection broke in a way that has no code of its own.
+    TLS_SERVER_FAILED = "TLS.SERVER_FAILED";
+    /// The server says that our certificate was revoked.
+    TLS_REFUSED_AS_REVOKED = "TLS.REFUSED_AS_REVOKED";
+    /// The server says that our certificate has expired.
+    TLS_REFUSED_AS_EXPIRED = "TLS.REFUSED_AS_EXPIRED";
+    /// The server does not know the authority of our certificate.
+    TLS_REFUSED_AS_UNKNOWN = "TLS.REFUSED_AS_UNKNOWN";
+    /// The server does not take our certificate, for another reason.
+    TLS_REFUSED_CERTIFICATE = "TLS.REFUSED_CERTIFICATE";
+    /// The server demands a certificate, and we showed none.
+    TLS_CERTIFICATE_REQUIRED = "TLS.CERTIFICATE_REQUIRED";
+    /// Whoever holds the key could not sign the handshake.
+    TLS_SIGNER_FAILED = "TLS.SIGNER_FAILED";
+    /// Something was to be sent before the handshake was over, or after the end.
+    TLS_NOT_OPEN = "TLS.NOT_OPEN";
 }

@@ -67,7 +67,7 @@ const ALERT_HANDSHAKE_FAILURE: u8 = 40;
 
 pub use config::{DtlsConfig, Role};
 pub use event::{DtlsCounters, DtlsEvent};
-pub use expected::{Authority, Expected, PeerName};
+pub use expected::Expected;
 pub use link::MAX_DATAGRAM;
 pub use proof::Proved;
 
@@ -280,7 +280,7 @@ impl DtlsEndpoint {
     pub fn proved_name(&self) -> String {
         match self.proved() {
             Some(Proved::Authority(authority)) => match authority.name() {
-                Some(name) => name.value().to_owned(),
+                Some(name) => name.value(),
                 None => facts::peer_subject(self.stream.ssl()),
             },
             Some(Proved::Fingerprint(_)) => facts::peer_subject(self.stream.ssl()),

@@ -41,6 +41,9 @@ pub enum TlsError {
     /// Keys were asked for before the peer was proved and the handshake completed.
     #[error("the handshake has not completed, so there are no keys")]
     NotEstablished,
+    /// Something was to be sent on a connection that is not open: not yet, or no more.
+    #[error("the connection is not open")]
+    NotOpen,
     /// The engine refused something that it should not have.
     #[error("BoringSSL could not {action}: {reason}")]
     Engine {
@@ -63,6 +66,7 @@ impl TlsError {
             TlsError::BadPolicy(_) => codes::TLS_BAD_POLICY,
             TlsError::BadFingerprint(_) => codes::DTLS_BAD_FINGERPRINT,
             TlsError::NotEstablished => codes::DTLS_NOT_ESTABLISHED,
+            TlsError::NotOpen => codes::TLS_NOT_OPEN,
             TlsError::Engine { .. } => codes::TLS_FAILED,
         }
     }

@@ -18,10 +18,80 @@ use boring::x509::{X509Name, X509};
 use crate::fingerprint::{Fingerprint, FingerprintHash};
 use crate::TlsError;
 
-/// A certificate chain, leaf first, and the leaf's private key.
-pub struct Identity {
+/// A certificate chain, leaf first, whose key is somewhere else.
+pub struct Chain {
     leaf: X509,
     intermediates: Vec<X509>,
+}
+
+impl Chain {
+    /// Reads a PEM chain, leaf first.
+    ///
+    /// # Errors
+    /// `TLS.UNREADABLE_CERTIFICATE`, `TLS.CERTIFICATE_EXPIRED`, `TLS.CERTIFICATE_NOT_YET_VALID`
+    /// (by the system's clock).
+    pub fn from_pem(chain: &[u8]) -> Result<Chain, TlsError> {
+        let chain = Chain::read(chain)?;
+        chain.check_dates()?;
+        Ok(chain)
+    }
+
+    fn read(pem: &[u8]) -> Result<Chain, TlsError> {
+        let mut certificates = read_certificates(pem)?.into_iter();
+        let leaf = certificates.next().ok_or_else(|| {
+            TlsError::UnreadableCertificate("there is no CERTIFICATE block in it".to_owned())
+        })?;
+        Ok(Chain {
+            leaf,
+            intermediates: certificates.collect(),
+        })
+    }
+
+    fn check_dates(&self) -> Result<(), TlsError> {
+        let (not_before, not_after) = (self.leaf.not_before(), self.leaf.not_after());
+        let now = Asn1Time::days_from_now(0).map_err(TlsError::engine("read the time"))?;
+        if is_before(not_after, &now)? {
+            return Err(TlsError::CertificateExpired {
+                not_after: not_after.to_string(),
+            });
+        }
+        if is_before(&now, not_before)? {
+            return Err(TlsError::CertificateNotYetValid {
+                not_before: not_before.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes this what every connection of a context shows.
+    pub(crate) fn install_in_context(
+        &self,
+        context: &mut SslContextBuilder,
+    ) -> Result<(), TlsError> {
+        let mut install = || -> Result<(), ErrorStack> {
+            context.set_certificate(&self.leaf)?;
+            for certificate in &self.intermediates {
+                context.add_extra_chain_cert(certificate.clone())?;
+            }
+            Ok(())
+        };
+        install().map_err(TlsError::engine("install the certificate"))
+    }
+}
+
+/// Shows the leaf's fingerprint only.
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Fingerprint::of(&self.leaf, FingerprintHash::Sha256) {
+            Ok(print) => write!(f, "Chain({print})"),
+            Err(_) => f.write_str("Chain"),
+        }
+    }
+}
+
+/// A certificate chain, leaf first, and the leaf's private key.
+pub struct Identity {
+    chain: Chain,
     key: PKey<Private>,
 }
 
@@ -40,41 +110,25 @@ impl Identity {
     /// `TLS.UNREADABLE_CERTIFICATE`, `TLS.UNREADABLE_KEY`, `TLS.KEY_MISMATCH`,
     /// `TLS.CERTIFICATE_EXPIRED`, `TLS.CERTIFICATE_NOT_YET_VALID` (by the system's clock).
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Identity, TlsError> {
-        let mut certificates = read_certificates(chain)?.into_iter();
-        let leaf = certificates.next().ok_or_else(|| {
-            TlsError::UnreadableCertificate("there is no CERTIFICATE block in it".to_owned())
-        })?;
+        let chain = Chain::read(chain)?;
         // A passphrase callback that gives none: an encrypted key is an error, never a prompt.
         let key = PKey::private_key_from_pem_callback(key, |_| Ok(0)).map_err(|stack| {
             TlsError::UnreadableKey(format!("it must be one unencrypted PEM key ({stack})"))
         })?;
-        let public = leaf
+        let public = chain
+            .leaf
             .public_key()
             .map_err(|stack| TlsError::UnreadableCertificate(stack.to_string()))?;
         if !public.public_eq(&key) {
             return Err(TlsError::KeyMismatch);
         }
-        let now = Asn1Time::days_from_now(0).map_err(TlsError::engine("read the time"))?;
-        if is_before(leaf.not_after(), &now)? {
-            return Err(TlsError::CertificateExpired {
-                not_after: leaf.not_after().to_string(),
-            });
-        }
-        if is_before(&now, leaf.not_before())? {
-            return Err(TlsError::CertificateNotYetValid {
-                not_before: leaf.not_before().to_string(),
-            });
-        }
-        Ok(Identity {
-            leaf,
-            intermediates: certificates.collect(),
-            key,
-        })
+        chain.check_dates()?;
+        Ok(Identity { chain, key })
     }
 
     /// Fingerprint of the leaf certificate.
     pub fn fingerprint(&self, hash: FingerprintHash) -> Fingerprint {
-        Fingerprint::of(&self.leaf, hash)
+        Fingerprint::of(&self.chain.leaf, hash)
             .expect("hashing a parsed certificate fails only when memory is exhausted")
     }
 
@@ -83,21 +137,17 @@ impl Identity {
         &self,
         context: &mut SslContextBuilder,
     ) -> Result<(), TlsError> {
-        let mut install = || -> Result<(), ErrorStack> {
-            context.set_certificate(&self.leaf)?;
-            for certificate in &self.intermediates {
-                context.add_extra_chain_cert(certificate.clone())?;
-            }
-            context.set_private_key(&self.key)
-        };
-        install().map_err(TlsError::engine("install the certificate"))
+        self.chain.install_in_context(context)?;
+        context
+            .set_private_key(&self.key)
+            .map_err(TlsError::engine("install the key"))
     }
 
     /// Makes this the identity of one connection.
     pub(crate) fn install(&self, ssl: &mut SslRef) -> Result<(), TlsError> {
         let mut install = || -> Result<(), ErrorStack> {
-            ssl.set_certificate(&self.leaf)?;
-            for certificate in &self.intermediates {
+            ssl.set_certificate(&self.chain.leaf)?;
+            for certificate in &self.chain.intermediates {
                 ssl.add_chain_cert(certificate)?;
             }
             ssl.set_private_key(&self.key)
@@ -152,8 +202,10 @@ fn make_ephemeral() -> Result<Identity, ErrorStack> {
     certificate.set_not_after(&not_after)?;
     certificate.sign(&key, MessageDigest::sha256())?;
     Ok(Identity {
-        leaf: certificate.build(),
-        intermediates: Vec::new(),
+        chain: Chain {
+            leaf: certificate.build(),
+            intermediates: Vec::new(),
+        },
         key,
     })
 }

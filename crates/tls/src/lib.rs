@@ -2,7 +2,8 @@
 //!
 //! **What it does.** [`Identity`] is a certificate chain with its key. [`dtls::DtlsEndpoint`] is
 //! one DTLS 1.2 or 1.3 association, sans-IO: datagrams and the time go in, datagrams and events
-//! come out. [`server`] makes the contexts of TLS doors and says in one code why a handshake
+//! come out. [`client::TlsClient`] is one TLS connection that we open, sans-IO likewise.
+//! [`server`] makes the contexts of TLS doors and says in one code why a handshake
 //! failed. [`Facts`] is what was negotiated, read in one place for both.
 //!
 //! **What it does not.** It opens no socket, starts no thread, reads no clock of its own for a
@@ -20,16 +21,19 @@
 #![deny(unsafe_code)]
 
 mod alert;
+pub mod client;
 pub mod codes;
 pub mod dtls;
 mod error;
 mod facts;
 mod ffi;
 mod fingerprint;
+mod foreign;
 mod identity;
 mod reason;
 pub mod server;
 mod suites;
+mod trust;
 mod version;
 mod witness;
 
@@ -37,5 +41,6 @@ pub use alert::alert_name;
 pub use error::TlsError;
 pub use facts::{Facts, PeerCertificate};
 pub use fingerprint::{Fingerprint, FingerprintHash};
-pub use identity::Identity;
+pub use identity::{Chain, Identity};
+pub use trust::{Authority, PeerName};
 pub use version::Version;

@@ -16,7 +16,6 @@
 //! revoked after their handshake ([`chain_of`]).
 
 mod failure;
-mod foreign;
 pub(crate) mod revoked;
 
 use std::sync::Arc;

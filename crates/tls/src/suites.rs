@@ -26,6 +26,19 @@ const PEER_SIGNATURES: [SslSignatureAlgorithm; 9] = [
     SslSignatureAlgorithm::RSA_PKCS1_SHA512,
 ];
 
+/// The same, by their registered names: what we sign with ourselves, for a context whose key is not
+/// here. (With a key, the engine offers nothing weaker by itself.)
+const OWN_SIGNATURES: &str = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ed25519:\
+rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
+rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512";
+
+/// Limits what we sign with. Before [`install`], since it sets what a peer may sign with too.
+pub(crate) fn install_own_signatures(context: &mut SslContextBuilder) -> Result<(), TlsError> {
+    context
+        .set_sigalgs_list(OWN_SIGNATURES)
+        .map_err(TlsError::engine("set our signature algorithms"))
+}
+
 /// Puts the suites, the signature algorithms and the given groups into a context.
 pub(crate) fn install(context: &mut SslContextBuilder, groups: &str) -> Result<(), TlsError> {
     context

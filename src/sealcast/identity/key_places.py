@@ -55,9 +55,11 @@ def load_key(where: str | Path) -> SigningKey:
 _Scheme = Callable[[SigningKey, bytes], bytes]
 
 
-def _ecdsa(curve: type[ec.EllipticCurve], algorithm: hashes.HashAlgorithm) -> _Scheme:
+def _ecdsa(algorithm: hashes.HashAlgorithm) -> _Scheme:
     def sign(key: SigningKey, message: bytes) -> bytes:
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, curve):
+        # In TLS 1.2 these schemes name a hash and leave the curve open (RFC 8446 §4.2.3); in 1.3
+        # the engine chooses the one of the certificate's curve.
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise _other_kind()
         return key.sign(message, ec.ECDSA(algorithm))
 
@@ -90,8 +92,8 @@ def _other_kind() -> LocalError:
 _SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
 SCHEMES: Final[Mapping[str, _Scheme]] = MappingProxyType(
     {
-        "ecdsa_secp256r1_sha256": _ecdsa(ec.SECP256R1, _SHA256),
-        "ecdsa_secp384r1_sha384": _ecdsa(ec.SECP384R1, _SHA384),
+        "ecdsa_secp256r1_sha256": _ecdsa(_SHA256),
+        "ecdsa_secp384r1_sha384": _ecdsa(_SHA384),
         "ed25519": _ed25519,
         "rsa_pss_rsae_sha256": _rsa(_pss(_SHA256), _SHA256),
         "rsa_pss_rsae_sha384": _rsa(_pss(_SHA384), _SHA384),

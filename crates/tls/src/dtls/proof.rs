@@ -10,9 +10,10 @@ use boring::ex_data::Index;
 use boring::ssl::{Ssl, SslAlert, SslRef, SslVerifyError};
 use boring::x509::X509Ref;
 
-use super::expected::{Authority, Expected, Refusal};
+use super::expected::{Expected, Refusal};
 use super::failure::Failure;
 use crate::ffi::CertificatePurpose;
+use crate::trust::Authority;
 use crate::{Fingerprint, FingerprintHash};
 
 /// By what the peer proved itself.
@@ -73,6 +74,7 @@ pub(super) fn verify(ssl: &mut SslRef) -> Result<(), SslVerifyError> {
             authority
                 .judge(&certificate, ssl.peer_cert_chain(), purpose)
                 .map(|()| Proved::Authority(Arc::clone(authority)))
+                .map_err(Refusal::from)
         }
     };
     let (outcome, answer) = match judgement {

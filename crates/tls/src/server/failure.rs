@@ -10,9 +10,9 @@ use boring::ssl::{Error, ErrorCode, SslRef};
 use boring::x509::X509VerifyError;
 use boring_sys as raw;
 
-use super::foreign::{recognise, Speech};
 use super::CHAIN_BYTES;
 use crate::alert::{alert_hint, alert_name};
+use crate::foreign::{recognise, Speech};
 use crate::{codes, reason, witness, PeerCertificate};
 
 /// Why a handshake failed.

@@ -4,10 +4,10 @@
 
 /// What the first bytes of a connection look like.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Speech {
+pub(crate) enum Speech {
     /// A TLS record.
     Tls,
-    /// An HTTP/1 request or the HTTP/2 preface.
+    /// An HTTP/1 request, the HTTP/2 preface, or an HTTP/1 answer.
     Http,
     /// Another protocol, by name.
     Other(&'static str),
@@ -33,6 +33,7 @@ const TEXTS: &[(&[u8], Speech)] = &[
     (b"TRACE ", Speech::Http),
     (b"CONNECT ", Speech::Http),
     (b"PRI * HTTP/2", Speech::Http),
+    (b"HTTP/1.", Speech::Http),
     (b"DESCRIBE ", RTSP),
     (b"ANNOUNCE ", RTSP),
     (b"SSH-", Speech::Other("SSH")),
@@ -49,7 +50,7 @@ const PROXY_HEADER: Speech = Speech::Other("a PROXY protocol header");
 const MIN_BEGINNING: usize = 4;
 
 /// Says what speaks. The engine reads five bytes before it refuses, so a beginning is enough.
-pub(super) fn recognise(bytes: &[u8]) -> Speech {
+pub(crate) fn recognise(bytes: &[u8]) -> Speech {
     if is_tls(bytes) {
         return Speech::Tls;
     }
@@ -84,6 +85,7 @@ mod tests {
             (&[0x15, 3, 3, 0, 2, 2, 48], Speech::Tls),
             (b"GET / HTTP/1.1\r\n", Speech::Http),
             (b"PRI * HTTP/2.0\r\n", Speech::Http),
+            (b"HTTP/1.1 400 Bad", Speech::Http),
             (b"OPTIONS * HTTP/1", Speech::Http),
             (b"OPTIONS rtsp://x", Speech::Other("RTSP in clear")),
             (b"SSH-2.0-OpenSSH_", Speech::Other("SSH")),
