@@ -12,6 +12,7 @@
 //! `SrtpKeys.reveal`, which Python's face makes audible. A program that uses [`srtp`] alone may hand
 //! keys in.
 
+mod chain;
 mod dtls;
 mod error;
 mod front;
@@ -27,6 +28,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyDict;
 
+    #[pymodule_export]
+    use super::chain::judge_chain;
     #[pymodule_export]
     use super::dtls::{DtlsEndpoint, SrtpKeys};
     #[pymodule_export]

@@ -15,6 +15,7 @@
 //! the connections of a replaced context end by themselves, and end those whose certificate is
 //! revoked after their handshake ([`chain_of`]).
 
+mod chain;
 mod failure;
 pub(crate) mod revoked;
 
@@ -26,6 +27,7 @@ use boring::ssl::{
 };
 use boring::x509::store::X509StoreBuilder;
 
+pub use chain::judge_chain;
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
 

@@ -275,6 +275,38 @@ fn a_chain_larger_than_a_door_reads_is_refused_by_its_size() {
 }
 
 #[test]
+fn a_chain_asked_about_without_a_handshake_gets_the_doors_own_answer() {
+    let venue = Venue::new();
+    let context = venue.context(&venue.demanding());
+    let dated = |from_day, to_day| {
+        venue.authority.issue(&Order {
+            from_day,
+            to_day,
+            ..Order::new("encoder 1", Usage::Client)
+        })
+    };
+    let (certificate, key) = authority::self_signed("nobody");
+    for presented in [
+        dated(-30, -1),
+        dated(1, 30),
+        venue.door.clone(),
+        Authority::new("Venue CA").issue(&Order::new("encoder 1", Usage::Client)),
+        Issued { certificate, key },
+    ] {
+        let asked = server::judge_chain(&presented.chain_pem(), &venue.authority.roots_pem());
+        let at_the_door = refused(meet(&context, client(presenting(presented))));
+        assert_eq!(asked.expect("readable"), Some(at_the_door));
+    }
+    let good = venue.encoder().chain_pem();
+    let roots = venue.authority.roots_pem();
+    assert_eq!(server::judge_chain(&good, &roots), Ok(None));
+    for (chain, bundle) in [(&b""[..], &roots[..]), (&good, b""), (b"\0", &roots)] {
+        let error = server::judge_chain(chain, bundle).expect_err("nothing to judge");
+        assert_eq!(error.code(), "TLS.UNREADABLE_CERTIFICATE");
+    }
+}
+
+#[test]
 fn tls_1_1_is_refused_by_its_version() {
     let venue = Venue::new();
     let context = venue.context(&policy(ClientAuth::None));

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use boring::ssl::{Error, ErrorCode, SslRef};
-use boring::x509::X509VerifyError;
+use boring::x509::{X509Ref, X509VerifyError};
 use boring_sys as raw;
 
 use super::CHAIN_BYTES;
@@ -39,6 +39,52 @@ impl HandshakeFailure {
             codes::TLS_TIMEOUT,
             format!("the handshake did not complete in {seconds:.1} s"),
         )
+    }
+
+    /// What the engine says of a client's chain.
+    pub(super) fn of_verdict(verdict: X509VerifyError, leaf: Option<&X509Ref>) -> HandshakeFailure {
+        let (code, sentence) = match verdict {
+            X509VerifyError::CERT_HAS_EXPIRED => (
+                codes::TLS_CERTIFICATE_EXPIRED,
+                "a certificate of the client's chain has expired",
+            ),
+            X509VerifyError::CERT_NOT_YET_VALID => (
+                codes::TLS_CERTIFICATE_NOT_YET_VALID,
+                "a certificate of the client's chain is not valid yet",
+            ),
+            X509VerifyError::CERT_REVOKED => (
+                codes::TLS_CERTIFICATE_REVOKED,
+                "a certificate of the client's chain has been revoked",
+            ),
+            X509VerifyError::INVALID_PURPOSE => (
+                codes::TLS_WRONG_USAGE,
+                "the client's certificate is not one for clients (extended key usage)",
+            ),
+            X509VerifyError::UNABLE_TO_GET_ISSUER_CERT
+            | X509VerifyError::UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+            | X509VerifyError::UNABLE_TO_VERIFY_LEAF_SIGNATURE
+            | X509VerifyError::DEPTH_ZERO_SELF_SIGNED_CERT
+            | X509VerifyError::SELF_SIGNED_CERT_IN_CHAIN
+            | X509VerifyError::CERT_SIGNATURE_FAILURE
+            | X509VerifyError::CERT_UNTRUSTED => (
+                codes::TLS_UNKNOWN_CA,
+                "the client's certificate was not issued by an authority that this door trusts",
+            ),
+            _ => (
+                codes::TLS_CERTIFICATE_REFUSED,
+                "the client's certificate chain breaks a rule",
+            ),
+        };
+        // Names of an unproved certificate: for the operator to find the machine, not to believe.
+        let claims = leaf
+            .and_then(|certificate| PeerCertificate::read(certificate).ok())
+            .map_or_else(String::new, |peer| {
+                format!(
+                    "; it calls itself {:?}, issued by {:?}, serial {}",
+                    peer.subject, peer.issuer, peer.serial
+                )
+            });
+        HandshakeFailure::new(code, format!("{sentence} ({verdict}){claims}"))
     }
 }
 
@@ -220,47 +266,5 @@ fn of_verification(ssl: &SslRef) -> HandshakeFailure {
             "the client's certificate was refused",
         );
     };
-    let (code, sentence) = match verdict {
-        X509VerifyError::CERT_HAS_EXPIRED => (
-            codes::TLS_CERTIFICATE_EXPIRED,
-            "a certificate of the client's chain has expired",
-        ),
-        X509VerifyError::CERT_NOT_YET_VALID => (
-            codes::TLS_CERTIFICATE_NOT_YET_VALID,
-            "a certificate of the client's chain is not valid yet",
-        ),
-        X509VerifyError::CERT_REVOKED => (
-            codes::TLS_CERTIFICATE_REVOKED,
-            "a certificate of the client's chain has been revoked",
-        ),
-        X509VerifyError::INVALID_PURPOSE => (
-            codes::TLS_WRONG_USAGE,
-            "the client's certificate is not one for clients (extended key usage)",
-        ),
-        X509VerifyError::UNABLE_TO_GET_ISSUER_CERT
-        | X509VerifyError::UNABLE_TO_GET_ISSUER_CERT_LOCALLY
-        | X509VerifyError::UNABLE_TO_VERIFY_LEAF_SIGNATURE
-        | X509VerifyError::DEPTH_ZERO_SELF_SIGNED_CERT
-        | X509VerifyError::SELF_SIGNED_CERT_IN_CHAIN
-        | X509VerifyError::CERT_SIGNATURE_FAILURE
-        | X509VerifyError::CERT_UNTRUSTED => (
-            codes::TLS_UNKNOWN_CA,
-            "the client's certificate was not issued by an authority that this door trusts",
-        ),
-        _ => (
-            codes::TLS_CERTIFICATE_REFUSED,
-            "the client's certificate chain breaks a rule",
-        ),
-    };
-    // Names of an unproved certificate: for the operator to find the machine, not to believe.
-    let claims = ssl
-        .peer_certificate()
-        .and_then(|certificate| PeerCertificate::read(&certificate).ok())
-        .map_or_else(String::new, |peer| {
-            format!(
-                "; it calls itself {:?}, issued by {:?}, serial {}",
-                peer.subject, peer.issuer, peer.serial
-            )
-        });
-    HandshakeFailure::new(code, format!("{sentence} ({verdict}){claims}"))
+    HandshakeFailure::of_verdict(verdict, ssl.peer_certificate().as_deref())
 }

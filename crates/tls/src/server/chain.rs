@@ -1,0 +1,72 @@
+//! Whether a door would admit a certificate chain, asked without a handshake.
+//!
+//! The judge is the engine's, with the usage that a door asks for; so is the sentence. What a
+//! handshake adds is not asked here: that the client holds the key, and whether it was revoked.
+
+use boring::error::ErrorStack;
+use boring::stack::Stack;
+use boring::x509::store::X509StoreBuilder;
+use boring::x509::{X509StoreContext, X509VerifyError, X509};
+
+use super::failure::HandshakeFailure;
+use crate::ffi::{self, CertificatePurpose};
+use crate::{identity, TlsError};
+
+/// Judges a chain (PEM, the leaf first) against a trust bundle, by the system's clock. `None`: a
+/// door with this bundle would go on with the handshake.
+///
+/// # Errors
+/// `TLS.UNREADABLE_CERTIFICATE` if either holds no certificate.
+pub fn judge_chain(
+    chain_pem: &[u8],
+    roots_pem: &[u8],
+) -> Result<Option<HandshakeFailure>, TlsError> {
+    let mut presented = certificates(chain_pem, "the chain")?.into_iter();
+    let leaf = presented.next().ok_or_else(|| nothing_in("the chain"))?;
+    let verdict = verdict(
+        &leaf,
+        presented,
+        certificates(roots_pem, "the trust bundle")?,
+    )
+    .map_err(TlsError::engine("judge a certificate chain"))?;
+    Ok(verdict
+        .err()
+        .map(|verdict| HandshakeFailure::of_verdict(verdict, Some(&leaf))))
+}
+
+fn verdict(
+    leaf: &X509,
+    presented: impl Iterator<Item = X509>,
+    roots: Vec<X509>,
+) -> Result<Result<(), X509VerifyError>, ErrorStack> {
+    let mut store = X509StoreBuilder::new()?;
+    for root in &roots {
+        store.add_cert(root)?;
+    }
+    let mut between = Stack::new()?;
+    for certificate in presented {
+        between.push(certificate)?;
+    }
+    X509StoreContext::new()?.init(&store.build(), leaf, &between, |context| {
+        ffi::set_certificate_purpose(context, CertificatePurpose::Client)?;
+        let holds = context.verify_cert()?;
+        Ok(match context.verify_result() {
+            Err(verdict) => Err(verdict),
+            // Unreachable: the engine names its reason whenever a chain does not hold.
+            Ok(()) if !holds => Err(X509VerifyError::UNSPECIFIED),
+            Ok(()) => Ok(()),
+        })
+    })
+}
+
+fn certificates(pem: &[u8], what: &str) -> Result<Vec<X509>, TlsError> {
+    let found = identity::read_certificates(pem)?;
+    if found.is_empty() {
+        return Err(nothing_in(what));
+    }
+    Ok(found)
+}
+
+fn nothing_in(what: &str) -> TlsError {
+    TlsError::UnreadableCertificate(format!("{what} holds no CERTIFICATE block"))
+}
