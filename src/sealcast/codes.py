@@ -228,7 +228,8 @@ _SIGNALLING: Final = (
         403,
         "IDENTITY.NOT_ALLOWED",
         "This identity is known but may not do that.",
-        "Use one that may, or add this one to `publishers` of the stream in the configuration.",
+        "Use one that may, or allow it in [[permissions]]; `sealcast identity explain` says what "
+        "was looked at.",
     ),
     (
         500,

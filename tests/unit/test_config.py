@@ -120,7 +120,7 @@ def test_every_complaint_is_told_at_once_and_in_order() -> None:
         ('[cors]\norigins = ["http://a.example"]\n', "CONFIG.BAD_VALUE", 2, "HTTPS only"),
         ('[cors]\norigins = ["*"]\n', "CONFIG.BAD_VALUE", 2, "no wildcard"),
         ('[streams."../x"]\npublic = true\n', "CONFIG.BAD_VALUE", 1, "stream's path"),
-        ('[streams.a]\npublishers = ["bob"]\n', "CONFIG.BAD_VALUE", 2, "SPIFFE"),
+        ('[streams.a]\npublishers = ["bob"]\n', "CONFIG.BAD_VALUE", 2, "encoder/venue-1"),
         ('[streams.a]\npublic = "yes"\n', "CONFIG.WRONG_TYPE", 2, "bool"),
         ('[ingest.ts.streams]\n"encoder/a" = "/"\n', "CONFIG.BAD_VALUE", 2, "stream's path"),
         (

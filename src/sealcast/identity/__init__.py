@@ -13,7 +13,8 @@ module makes certificates (`certificates`), one keeps them (`store`), one reads 
 
 from sealcast.identity.issued import Issued
 from sealcast.identity.throw_away import ThrowAwayAuthority
-from sealcast.identity.tokens import TokenClaims, TokenIssuer, TokenKey, TokenVerifier, Verb
+from sealcast.identity.tokens import TokenClaims, TokenIssuer, TokenKey, TokenVerifier
+from sealcast.identity.verbs import Verb
 
 __all__ = [
     "Issued",

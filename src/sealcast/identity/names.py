@@ -34,9 +34,14 @@ def check_trust_domain(trust_domain: str) -> str:
     return trust_domain
 
 
+def is_name(name: str) -> bool:
+    """Whether an end can be called that."""
+    return len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """`name` itself; IDENTITY.BAD_NAME if no end can be called that."""
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise LocalError("IDENTITY.BAD_NAME", f"It was {name[:40]!r}.")
     return name
 

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sealcast.errors import LocalError
 from sealcast.identity.keys import PublicKey
+from sealcast.identity.verbs import Verb
 
 KeyKind = Literal["p256", "p384", "ed25519", "rsa"]
 
@@ -49,6 +50,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sides: tuple[Side, ...]
     hosts: bool
     keys: tuple[KeyKind, ...]
+    may: tuple[Verb, ...]
 
     @property
     def lifetime(self) -> datetime.timedelta:
@@ -65,12 +67,19 @@ class _Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list_fresh_hours: int
 
 
+class _Ceiling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    summary: str
+    may: tuple[Verb, ...]
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dated: datetime.date
     backdated_s: int
     authorities: _Authorities
     revocation: _Revocation
     profiles: dict[str, Profile]
+    others: _Ceiling
+    accounts: _Ceiling
 
 
 @functools.cache
@@ -79,6 +88,7 @@ def _file() -> _File:
     return msgspec.convert(tomllib.loads(text), _File)
 
 
+@functools.cache
 def profiles() -> Mapping[str, Profile]:
     """All of them by name."""
     return {
@@ -93,6 +103,16 @@ def profile(name: str) -> Profile:
     if found is None:
         raise LocalError("IDENTITY.UNKNOWN_PROFILE", f"It was {name[:40]!r}.")
     return found
+
+
+def others_may() -> tuple[Verb, ...]:
+    """What the holder of a certificate without one of these profiles may do at most."""
+    return _file().others.may
+
+
+def accounts_may() -> tuple[Verb, ...]:
+    """What an administrator with a password may do at most."""
+    return _file().accounts.may
 
 
 def backdated() -> datetime.timedelta:

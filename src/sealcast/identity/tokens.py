@@ -12,7 +12,6 @@ The caller must still: keep the key folder private and give the time (`now`, sec
 import json
 import secrets
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from joserfc.jwk import OKPKey
 
 from sealcast.errors import LocalError, RemoteError
 from sealcast.identity.private_files import read_private, write_private
+from sealcast.identity.verbs import Verb
 from sealcast.keying.agreement import Identity, Proof
 
 ISSUER: Final = "sealcast"
@@ -34,14 +34,6 @@ LONGEST_LIFETIME_S: Final = 24 * 3600
 # RFC 9864: the fully specified name; "EdDSA" is deprecated.
 _ALGORITHM: Final = "Ed25519"
 _CURVE: Final = "Ed25519"
-
-
-class Verb(StrEnum):
-    """What a token is for."""
-
-    PUBLISH = "publish"
-    WATCH = "watch"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +133,22 @@ class TokenVerifier:
     def verify(self, token: str, stream: str, verb: Verb | str, now: float) -> TokenClaims:
         """What the token says, if it admits `verb` on `stream` at `now`.
 
+        Codes, in the order of the checks: those of `read`, TOKEN.WRONG_VERB, TOKEN.WRONG_STREAM.
+        """
+        claims = self.read(token, now)
+        if claims.verb is not Verb(verb):
+            raise RemoteError("TOKEN.WRONG_VERB", f"It is to {claims.verb}, not to {verb}.")
+        if claims.stream not in (stream, ANY_STREAM):
+            raise RemoteError("TOKEN.WRONG_STREAM", f"It is for {claims.stream!r}.")
+        return claims
+
+    def read(self, token: str, now: float) -> TokenClaims:
+        """What the token says, if this node signed it and it holds at `now`; what for is the
+        caller's to look at.
+
         Codes, in the order of the checks: TOKEN.MISSING (empty), TOKEN.MALFORMED,
-        TOKEN.WRONG_SIGNATURE, TOKEN.NOT_YET_VALID, TOKEN.EXPIRED, TOKEN.TOO_LONG_LIVED,
-        TOKEN.WRONG_VERB, TOKEN.WRONG_STREAM. Nothing of an unsigned token is believed or repeated.
+        TOKEN.WRONG_SIGNATURE, TOKEN.NOT_YET_VALID, TOKEN.EXPIRED, TOKEN.TOO_LONG_LIVED. Nothing of
+        an unsigned token is believed or repeated.
         """
         if not token:
             raise RemoteError("TOKEN.MISSING")
@@ -163,10 +168,6 @@ class TokenVerifier:
             raise RemoteError("TOKEN.EXPIRED", f"It ended {int(now) - claims.expires_unix} s ago.")
         if claims.expires_unix - claims.issued_unix > LONGEST_LIFETIME_S:
             raise RemoteError("TOKEN.TOO_LONG_LIVED")
-        if claims.verb is not Verb(verb):
-            raise RemoteError("TOKEN.WRONG_VERB", f"It is to {claims.verb}, not to {verb}.")
-        if claims.stream not in (stream, ANY_STREAM):
-            raise RemoteError("TOKEN.WRONG_STREAM", f"It is for {claims.stream!r}.")
         return claims
 
 

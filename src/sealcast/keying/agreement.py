@@ -19,6 +19,8 @@ class Proof(StrEnum):
     """A certificate that chains to a trusted authority, its key shown in the handshake."""
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     """A token signed by this node, bound to stream and purpose."""
+    PASSWORD = "password"  # noqa: S105 - a word, not a secret
+    """An account's password and the code of the moment; an administrator's session."""
     FINGERPRINT = "fingerprint"
     """A certificate whose digest the other end's verified signalling had named."""
     UNPROVED = "unproved"

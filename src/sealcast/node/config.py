@@ -23,6 +23,7 @@ from msgspec import Meta, Struct, field
 
 from sealcast.errors import LocalError
 from sealcast.node.config_judge import Complaint, judge, judge_meaning
+from sealcast.permission.rules import Rule, usual_rules
 
 Preset = Literal["strict", "standard", "compatible"]
 """A policy preset by name (`sealcast.policy`)."""
@@ -190,7 +191,7 @@ class Policy(_Table, frozen=True):
 
 
 class StreamRule(_Table, frozen=True):
-    """Who may do what with one stream."""
+    """What holds for one stream beside the rules of `[[permissions]]`."""
 
     public: Annotated[
         bool, Meta(description="anybody may watch; the ledger shows such a viewer as unproved")
@@ -198,8 +199,8 @@ class StreamRule(_Table, frozen=True):
     publishers: Annotated[
         list[str],
         Meta(
-            description="who may publish: SPIFFE names, and the word token for publish tokens; "
-            "empty: publish tokens, and encoders whose certificate maps to this stream"
+            description="who alone may publish it, in the words of [[permissions]]: names, and "
+            "token for publish tokens; empty: whom the permissions allow"
         ),
     ] = field(default_factory=list)
 
@@ -210,8 +211,9 @@ class IngestTs(_Table, frozen=True):
     streams: Annotated[
         dict[str, StreamName],
         Meta(
-            description="the certificate's path (encoder/NAME) to the stream it publishes; "
-            "an encoder/NAME that is not listed publishes NAME"
+            description="the certificate's path (encoder/NAME), or spiffe://… in full for another "
+            "trust domain, to the stream that it is for; an encoder/NAME that is not listed is for "
+            "NAME"
         ),
     ] = field(default_factory=dict)
 
@@ -253,6 +255,10 @@ class Config(_Table, frozen=True):
     doors: Doors = field(default_factory=Doors)
     media: Media = field(default_factory=Media)
     policy: Policy = field(default_factory=Policy)
+    permissions: Annotated[
+        list[Rule],
+        Meta(description="who may do what; the file's own rules stand in place of the usual ones"),
+    ] = field(default_factory=usual_rules)
     streams: dict[StreamName, StreamRule] = field(default_factory=dict)
     ingest: Ingest = field(default_factory=Ingest)
     cors: Cors = field(default_factory=Cors)

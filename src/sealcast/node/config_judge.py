@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sealcast.node.toml_lines import line_of
+from sealcast.permission.rules import Who, rule_flaws
 
 if TYPE_CHECKING:
     from sealcast.node.config import Config
@@ -53,7 +54,13 @@ def judge(value: object, kind: Any, steps: Steps, text: str) -> Iterator[Complai
             yield from judge(entry, entry_kind, (*steps, key), text)
     elif get_origin(plain) is list and isinstance(value, list):
         (entry_kind,) = get_args(plain)
-        flaws = [flaw for entry in value for flaw in judge(entry, entry_kind, steps, text)]
+        # Tables of an array have a line each; of a list of values the statement is shown.
+        tables = isinstance(_plain(entry_kind), type) and issubclass(_plain(entry_kind), Struct)
+        flaws = [
+            flaw
+            for index, entry in enumerate(value)
+            for flaw in judge(entry, entry_kind, (*steps, index) if tables else steps, text)
+        ]
         yield from flaws
         if not flaws:
             yield from _judge_leaf(value, kind, steps, text)
@@ -160,13 +167,22 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
                 f"media.advertise: {address!r} is not an IP address",
                 line_of(text, ("media", "advertise")),
             )
-    for name, rule in config.streams.items():
-        for publisher in rule.publishers:
-            if publisher != "token" and not publisher.startswith("spiffe://"):
+    trust_domain = config.node.trust_domain
+    for index, rule in enumerate(config.permissions):
+        for key, sentence in rule_flaws(rule, trust_domain):
+            steps: Steps = ("permissions", index, key)
+            where = _dotted(steps)
+            yield Complaint("CONFIG.BAD_VALUE", where, f"{where}: {sentence}", line_of(text, steps))
+    for name, stream in config.streams.items():
+        for publisher in stream.publishers:
+            try:
+                Who.parse(publisher, trust_domain)
+            except ValueError as error:
+                where = f"streams.{name}.publishers"
                 yield Complaint(
                     "CONFIG.BAD_VALUE",
-                    f"streams.{name}.publishers",
-                    f"{publisher!r} is neither a SPIFFE name (spiffe://…) nor the word token",
+                    where,
+                    f"{where}: {publisher!r}: {error}",
                     line_of(text, ("streams", name, "publishers")),
                 )
 
@@ -185,4 +201,11 @@ def _description(kind: Any) -> str:
 
 def _dotted(steps: Steps) -> str:
     bare = re.compile(r"^[A-Za-z0-9_-]+$")
-    return ".".join(str(step) if bare.match(str(step)) else f'"{step}"' for step in steps)
+    text = ""
+    for step in steps:
+        if isinstance(step, int):
+            # As people count them, and as a decision numbers its rules.
+            text += f"[{step + 1}]"
+            continue
+        text += "." * bool(text) + (step if bare.match(step) else f'"{step}"')
+    return text

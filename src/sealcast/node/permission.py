@@ -1,94 +1,84 @@
 """Who may do what, as the configuration says.
 
-Does: turns a proved certificate or a bearer token into an identity that may publish, watch or
-administer, or refuses with a code. Maps an encoder's certificate to its stream.
+Does: makes the rules of a configuration into one rulebook, turns what came with a request (a proved
+certificate, a token, an administrator's session) into a subject, and asks `sealcast.permission`.
+Maps an encoder's certificate to its stream.
 
-Does not: prove anything. A certificate was proved in the handshake, by BoringSSL; a token is
-proved by `sealcast.identity.TokenVerifier`. What policy asks of the proof is `sealcast.policy`'s.
+Does not: decide (`sealcast.permission.decide` does, for `sealcast identity explain` too), or prove
+anything. A certificate was proved in the handshake, by BoringSSL; a token is proved by
+`sealcast.identity.TokenVerifier`. What policy asks of the proof is `sealcast.policy`'s.
 """
 
 from __future__ import annotations
 
 from sealcast.errors import RemoteError
 from sealcast.identity import TokenVerifier, Verb
-from sealcast.identity.tokens import ANY_STREAM
-from sealcast.keying.agreement import UNPROVED, Identity, Proof
-from sealcast.node.config import Config, StreamRule
+from sealcast.keying.agreement import Identity, Proof
+from sealcast.node.config import Config
+from sealcast.permission import (
+    Account,
+    Asked,
+    Decision,
+    Rulebook,
+    Subject,
+    Token,
+    decide,
+    identity_of,
+    subject_of,
+)
 from sealcast.streams import check_stream_name
 from sealcast.wire import PeerCertificate
 
-ENCODER = "encoder/"
-ADMIN = "admin/"
-VIEWER = "viewer/"
-_BY_TOKEN = "token"  # noqa: S105 - a word of the configuration
-_NO_RULE = StreamRule()
+__all__ = ["Permissions", "identity_of", "rulebook"]
 
 
-def identity_of(peer: PeerCertificate | None) -> Identity:
-    """The name that a verified certificate proves: its SPIFFE ID, else its subject."""
-    if peer is None:
-        return UNPROVED
-    spiffe = next((uri for uri in peer.san_uris if uri.startswith("spiffe://")), None)
-    return Identity(spiffe or peer.subject or f"serial {peer.serial}", Proof.CERTIFICATE)
+def rulebook(config: Config) -> Rulebook:
+    """The rules of a configuration."""
+    return Rulebook.of(
+        config.permissions,
+        config.node.trust_domain,
+        own_streams=config.ingest.ts.streams,
+        public=[name for name, rule in config.streams.items() if rule.public],
+        publishers={name: rule.publishers for name, rule in config.streams.items()},
+    )
 
 
 class Permissions:
     """The rules of one configuration."""
 
     def __init__(self, config: Config, verifier: TokenVerifier) -> None:
-        self._config = config
+        self._book = rulebook(config)
         self._verifier = verifier
 
     def is_public(self, stream: str) -> bool:
         """Whether anybody may watch."""
-        return self._rule(stream).public
+        return stream in self._book.public
 
     def stream_of(self, identity: Identity) -> str:
         """The stream that an encoder's certificate publishes by MPEG-TS.
 
         TS.UNKNOWN_IDENTITY for a name that no row of the table and no default covers.
         """
-        path = self._path(identity)
-        named = None if path is None else self._config.ingest.ts.streams.get(path)
-        if named is not None:
-            return named
-        if path is None or not path.startswith(ENCODER):
+        stream = self._book.own_stream(subject_of(identity, self._book.trust_domain))
+        if stream is None:
             raise RemoteError("TS.UNKNOWN_IDENTITY", f"It is {identity.name[:200]!r}.")
-        return check_stream_name(path.removeprefix(ENCODER))
+        return check_stream_name(stream)
 
-    def may_publish(self, stream: str, identity: Identity) -> Identity:
+    def may_publish(self, stream: str, identity: Identity, door: str) -> Identity:
         """`identity` itself if its certificate may publish `stream`; IDENTITY.NOT_ALLOWED."""
-        admitted = self._rule(stream).publishers
-        if admitted:
-            allowed = identity.name in admitted
-        else:
-            try:
-                allowed = self.stream_of(identity) == stream
-            except RemoteError:
-                allowed = False
-        if identity.proof is not Proof.CERTIFICATE or not allowed:
-            raise RemoteError(
-                "IDENTITY.NOT_ALLOWED", f"{identity.name!r} may not publish {stream!r}."
-            )
-        return identity
+        return self._certified(identity, Verb.PUBLISH, door, stream)
 
     def publisher(
-        self, stream: str, token: str | None, peer: PeerCertificate | None, now: float
+        self, stream: str, token: str | None, peer: PeerCertificate | None, door: str, now: float
     ) -> Identity:
         """Who publishes: by token, else by certificate. TOKEN.* or IDENTITY.NOT_ALLOWED."""
         check_stream_name(stream)
         if token is not None or peer is None:
-            claims = self._verifier.verify(token or "", stream, Verb.PUBLISH, now)
-            admitted = self._rule(stream).publishers
-            if admitted and _BY_TOKEN not in admitted:
-                raise RemoteError(
-                    "IDENTITY.NOT_ALLOWED", "This stream takes certificates only, no tokens."
-                )
-            return claims.identity
-        return self.may_publish(stream, identity_of(peer))
+            return self._tokened(token or "", Verb.PUBLISH, door, now, stream)
+        return self._certified(identity_of(peer), Verb.PUBLISH, door, stream)
 
     def viewer(
-        self, stream: str, token: str | None, peer: PeerCertificate | None, now: float
+        self, stream: str, token: str | None, peer: PeerCertificate | None, door: str, now: float
     ) -> Identity:
         """Who watches. Of a public stream everybody, and then nobody is proved.
 
@@ -96,32 +86,28 @@ class Permissions:
         """
         check_stream_name(stream)
         if token is not None:
-            return self._verifier.verify(token, stream, Verb.WATCH, now).identity
-        identity = identity_of(peer)
-        path = self._path(identity)
-        if path is not None and path.startswith((VIEWER, ADMIN)):
-            return identity
-        if self.is_public(stream):
-            return identity
-        if identity.proved:
-            raise RemoteError(
-                "IDENTITY.NOT_ALLOWED", f"{identity.name!r} is not called viewer/NAME."
-            )
-        raise RemoteError("TOKEN.MISSING")
+            return self._tokened(token, Verb.WATCH, door, now, stream)
+        return self._certified(identity_of(peer), Verb.WATCH, door, stream)
 
     def administrator(
-        self, token: str | None, peer: PeerCertificate | None, now: float
+        self,
+        token: str | None,
+        peer: PeerCertificate | None,
+        door: str,
+        now: float,
+        *,
+        account: str | None = None,
+        verb: Verb = Verb.ADMIN,
     ) -> Identity:
-        """Who administers: an admin token, or a certificate called admin/…."""
+        """Who administers (or, with `verb`, reads the counters): by token, by certificate, or by an
+        account whose session was proved.
+        """
+        if token is None and account is not None:
+            self._ask(Account(account), verb, door).require()
+            return Identity(f"account/{account}", Proof.PASSWORD)
         if token is not None or peer is None:
-            return self._verifier.verify(token or "", ANY_STREAM, Verb.ADMIN, now).identity
-        identity = identity_of(peer)
-        path = self._path(identity)
-        if path is None or not path.startswith(ADMIN):
-            raise RemoteError(
-                "IDENTITY.NOT_ALLOWED", f"{identity.name!r} is not called admin/NAME."
-            )
-        return identity
+            return self._tokened(token or "", verb, door, now)
+        return self._certified(identity_of(peer), verb, door)
 
     def same_caller(
         self,
@@ -153,12 +139,16 @@ class Permissions:
         if not same:
             raise RemoteError("IDENTITY.NOT_ALLOWED", "The session was opened by somebody else.")
 
-    def _rule(self, stream: str) -> StreamRule:
-        return self._config.streams.get(stream, _NO_RULE)
+    def _tokened(self, token: str, verb: Verb, door: str, now: float, stream: str = "") -> Identity:
+        claims = self._verifier.read(token, now)
+        subject = Token(claims.subject, claims.stream, claims.verb)
+        self._ask(subject, verb, door, stream).require()
+        return claims.identity
 
-    def _path(self, identity: Identity) -> str | None:
-        """What follows the trust domain in a SPIFFE ID of ours."""
-        prefix = f"spiffe://{self._config.node.trust_domain}/"
-        if identity.proof is not Proof.CERTIFICATE or not identity.name.startswith(prefix):
-            return None
-        return identity.name.removeprefix(prefix)
+    def _certified(self, identity: Identity, verb: Verb, door: str, stream: str = "") -> Identity:
+        subject = subject_of(identity, self._book.trust_domain)
+        self._ask(subject, verb, door, stream).require()
+        return identity
+
+    def _ask(self, subject: Subject, verb: Verb, door: str, stream: str = "") -> Decision:
+        return decide(self._book, Asked(subject, verb, door, stream))

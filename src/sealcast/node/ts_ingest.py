@@ -126,7 +126,7 @@ class TsIngest:
         try:
             identity = identity_of(event.facts.peer)
             stream = self._permissions.stream_of(identity)
-            self._permissions.may_publish(stream, identity)
+            self._permissions.may_publish(stream, identity, event.door)
             if self._board.stopping:
                 raise RemoteError("NODE.STOPPING")
             channel = Channel(tls_version=event.facts.version, peer=identity)

@@ -7,6 +7,7 @@ import time
 from starlette.requests import Request
 
 from sealcast.errors import RemoteError
+from sealcast.identity import Verb
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.node.api.front_only import facts_of
 from sealcast.node.permission import Permissions
@@ -36,19 +37,32 @@ class Access:
     def publisher(self, request: Request, stream: str) -> Caller:
         """Who publishes."""
         facts = facts_of(request)
-        who = self._permissions.publisher(stream, bearer(request), facts.facts.peer, time.time())
+        who = self._permissions.publisher(
+            stream, bearer(request), facts.facts.peer, facts.door, time.time()
+        )
         return _caller(request, who)
 
     def viewer(self, request: Request, stream: str) -> Caller:
         """Who watches; of a public stream perhaps nobody who is known."""
         facts = facts_of(request)
-        who = self._permissions.viewer(stream, bearer(request), facts.facts.peer, time.time())
+        who = self._permissions.viewer(
+            stream, bearer(request), facts.facts.peer, facts.door, time.time()
+        )
         return _caller(request, who, public=self._permissions.is_public(stream))
 
     def administrator(self, request: Request) -> Identity:
         """Who administers."""
+        return self._node(request, Verb.ADMIN)
+
+    def monitor(self, request: Request) -> Identity:
+        """Who reads the counters."""
+        return self._node(request, Verb.METRICS)
+
+    def _node(self, request: Request, verb: Verb) -> Identity:
         facts = facts_of(request)
-        return self._permissions.administrator(bearer(request), facts.facts.peer, time.time())
+        return self._permissions.administrator(
+            bearer(request), facts.facts.peer, facts.door, time.time(), verb=verb
+        )
 
     def holder(self, request: Request, session: Held) -> None:
         """Whether the request comes from who opened the session."""

@@ -74,8 +74,8 @@ class StateApi:
         return JSONResponse({"status": "ok"}, headers=_FRESH)
 
     async def _metrics_text(self, request: Request) -> Response:
-        """Counters by cause, for Prometheus; an administrator asks."""
-        self._access.administrator(request)
+        """Counters by cause, for Prometheus; a monitor or an administrator asks."""
+        self._access.monitor(request)
         await self._refresh()
         await self._metrics.refresh()
         text, media_type = self._metrics.render()

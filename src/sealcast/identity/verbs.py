@@ -1,0 +1,21 @@
+"""What can be done here. A token is for one of these, a rule names some, a profile allows some."""
+
+from enum import StrEnum
+
+
+class Verb(StrEnum):
+    """One purpose."""
+
+    PUBLISH = "publish"
+    """Send a stream."""
+    WATCH = "watch"
+    """Receive a stream."""
+    ADMIN = "admin"
+    """See every leg and stream, and administer the node."""
+    METRICS = "metrics"
+    """Read the counters, as a monitor does."""
+
+    @property
+    def needs_stream(self) -> bool:
+        """Whether it is done to one stream, or to the node."""
+        return self in (Verb.PUBLISH, Verb.WATCH)
