@@ -33,6 +33,8 @@ __all__ = [
     "__version__",
     "codes",
     "forked",
+    "judge_chain",
+    "read_certificate",
     "srtp_known_aead_open",
     "srtp_known_aead_seal",
     "srtp_known_keystream",
@@ -593,6 +595,9 @@ def judge_chain(chain_pem: bytes, roots_pem: bytes) -> tuple[str, str] | None:
     """What a door with these client roots would say of a client's chain (PEM, the leaf first) by
     the system's clock: None, or the code and the sentence of its refusal.
     """
+
+def read_certificate(chain_pem: bytes) -> bytes:
+    """The first certificate of a PEM text, as JSON of `sealcast.wire.PeerCertificate`."""
 
 def srtp_profiles() -> list[tuple[str, int | None]]: ...
 def codes() -> list[str]: ...

@@ -361,7 +361,7 @@ _SIGNALLING: Final = (
         403,
         "POLICY.IDENTITY_REFUSED",
         "The policy asks for a stronger proof of identity than this one.",
-        "Use what the detail names: a client certificate, or a token bound to the stream.",
+        "Use a proof that the detail names, or another preset for this role in [policy].",
     ),
     (
         403,

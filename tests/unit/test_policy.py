@@ -44,6 +44,7 @@ def test_what_a_preset_admits_beyond_another_is_said_by_name() -> None:
         "AES128_CM_SHA1_80",
         "ingest by token",
         "administration by token",
+        "administration by password",
         "public streams",
         "60 s beyond a certificate's end",
     )

@@ -1,9 +1,11 @@
 //! What a door would say of a certificate chain, without a handshake.
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use sealcast_tls::server;
 
 use crate::error::refusal;
+use crate::media::json;
 
 /// Judges a client's chain (PEM, the leaf first) against a trust bundle (PEM): `None`, or the code
 /// and the sentence with which a door would refuse it.
@@ -16,4 +18,11 @@ pub fn judge_chain(
     py.detach(|| server::judge_chain(chain_pem, roots_pem))
         .map(|verdict| verdict.map(|refused| (refused.code, refused.detail)))
         .map_err(|error| refusal(error.code(), error))
+}
+
+/// The first certificate of a PEM text, as JSON of `sealcast.wire.PeerCertificate`.
+#[pyfunction]
+pub fn read_certificate<'py>(py: Python<'py>, chain_pem: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let leaf = server::leaf_of(chain_pem).map_err(|error| refusal(error.code(), error))?;
+    json(py, &leaf)
 }

@@ -29,7 +29,7 @@ mod _core {
     use pyo3::types::PyDict;
 
     #[pymodule_export]
-    use super::chain::judge_chain;
+    use super::chain::{judge_chain, read_certificate};
     #[pymodule_export]
     use super::dtls::{DtlsEndpoint, SrtpKeys};
     #[pymodule_export]

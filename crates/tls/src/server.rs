@@ -27,7 +27,7 @@ use boring::ssl::{
 };
 use boring::x509::store::X509StoreBuilder;
 
-pub use chain::judge_chain;
+pub use chain::{judge_chain, leaf_of};
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
 

@@ -300,6 +300,13 @@ fn a_chain_asked_about_without_a_handshake_gets_the_doors_own_answer() {
     let good = venue.encoder().chain_pem();
     let roots = venue.authority.roots_pem();
     assert_eq!(server::judge_chain(&good, &roots), Ok(None));
+    let facts = admitted(meet(&context, client(presenting(venue.encoder()))));
+    let read = server::leaf_of(&good).expect("a certificate");
+    let shown = facts.peer.expect("a certificate");
+    assert_eq!(
+        (read.subject, read.san_uris, read.issuer),
+        (shown.subject, shown.san_uris, shown.issuer)
+    );
     for (chain, bundle) in [(&b""[..], &roots[..]), (&good, b""), (b"\0", &roots)] {
         let error = server::judge_chain(chain, bundle).expect_err("nothing to judge");
         assert_eq!(error.code(), "TLS.UNREADABLE_CERTIFICATE");

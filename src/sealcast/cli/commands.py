@@ -53,6 +53,11 @@ identity.command(
 identity.command(
     "sealcast.cli.identity:token", name="token", help="A token that enrols one end, once."
 )
+identity.command(
+    "sealcast.cli.identity_explain:explain",
+    name="explain",
+    help="Whether a certificate or token may do something, and why.",
+)
 identity.command("sealcast.cli.identity:list_", name="list", help="What was issued.")
 identity.command("sealcast.cli.identity:show", name="show", help="What was issued to a name.")
 identity.command(

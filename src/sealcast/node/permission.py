@@ -26,6 +26,7 @@ from sealcast.permission import (
     identity_of,
     subject_of,
 )
+from sealcast.policy import Role, load
 from sealcast.streams import check_stream_name
 from sealcast.wire import PeerCertificate
 
@@ -40,6 +41,7 @@ def rulebook(config: Config) -> Rulebook:
         own_streams=config.ingest.ts.streams,
         public=[name for name, rule in config.streams.items() if rule.public],
         publishers={name: rule.publishers for name, rule in config.streams.items()},
+        admin_proofs=load(config.policy.admin).proofs(Role.ADMIN),
     )
 
 

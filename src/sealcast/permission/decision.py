@@ -1,5 +1,6 @@
 """The decision: one pure function from rules and a question to an answer with its reasons.
 
+    policy         by which proofs the preset of the role `admin` lets anybody administer
     ceiling        what the certificate's profile, the token or the account may do at most
     public         a stream marked public is watched by anybody
     publishers     a stream that lists its publishers has no others
@@ -81,6 +82,10 @@ def decide(book: Rulebook, asked: Asked) -> Decision:
     if isinstance(subject, Nobody):
         why = "nobody was proved, by certificate, token or password"
         return Decision(asked, (Reason("caller", False, why),), "TOKEN.MISSING", "")
+    if not verb.needs_stream and subject.proof not in book.admin_proofs:
+        admitted = " or ".join(sorted(book.admin_proofs))
+        why = f"To administer, this node's policy admits {admitted}; {subject.proof} came."
+        return Decision(asked, (Reason("policy", False, why),), "POLICY.IDENTITY_REFUSED", why)
     ceiling = _ceiling(subject, verb)
     if not ceiling.holds:
         return Decision(asked, (ceiling,), NOT_ALLOWED, _sentence(asked, ceiling.sentence))

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from sealcast.identity.names import SCHEME
 from sealcast.identity.verbs import Verb
+from sealcast.keying.agreement import Proof
 from sealcast.permission.pattern import REST, Pattern
 from sealcast.permission.subject import Account, Certificate, Subject, Token
 
@@ -150,6 +151,8 @@ class Rulebook:
     """Streams that anybody may watch."""
     publishers: Mapping[str, tuple[Who, ...]] = field(default_factory=dict)
     """Streams that list who publishes them."""
+    admin_proofs: frozenset[Proof] = frozenset(Proof)
+    """By which proofs the policy lets anybody administer or read the counters."""
 
     @staticmethod
     def of(
@@ -159,6 +162,7 @@ class Rulebook:
         own_streams: Mapping[str, str] | None = None,
         public: Sequence[str] = (),
         publishers: Mapping[str, Sequence[str]] | None = None,
+        admin_proofs: Sequence[Proof] = tuple(Proof),
     ) -> Rulebook:
         """The rules, parsed; ValueError where `rule_flaws` would complain."""
         return Rulebook(
@@ -180,6 +184,7 @@ class Rulebook:
                 for stream, listed in (publishers or {}).items()
                 if listed
             },
+            admin_proofs=frozenset(admin_proofs),
         )
 
     def own_stream(self, subject: Subject) -> str | None:

@@ -34,6 +34,10 @@ class Certificate:
         return first if first in profiles() else None
 
     @property
+    def proof(self) -> Proof:
+        return Proof.CERTIFICATE
+
+    @property
     def ceiling(self) -> Sequence[Verb]:
         profile = self.profile
         return others_may() if profile is None else profiles()[profile].may
@@ -55,6 +59,10 @@ class Token:
     verb: Verb
 
     @property
+    def proof(self) -> Proof:
+        return Proof.TOKEN
+
+    @property
     def ceiling(self) -> Sequence[Verb]:
         # Whoever administers may read the counters too.
         return (Verb.ADMIN, Verb.METRICS) if self.verb is Verb.ADMIN else (self.verb,)
@@ -65,6 +73,10 @@ class Account:
     """An administrator who gave a password and a code."""
 
     name: str
+
+    @property
+    def proof(self) -> Proof:
+        return Proof.PASSWORD
 
     @property
     def ceiling(self) -> Sequence[Verb]:

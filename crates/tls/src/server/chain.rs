@@ -1,7 +1,8 @@
-//! Whether a door would admit a certificate chain, asked without a handshake.
+//! What a door would make of a certificate chain, asked without a handshake.
 //!
-//! The judge is the engine's, with the usage that a door asks for; so is the sentence. What a
-//! handshake adds is not asked here: that the client holds the key, and whether it was revoked.
+//! The judge is the engine's, with the usage that a door asks for; so are the sentence and the
+//! names that are read. What a handshake adds is not asked here: that the client holds the key, and
+//! whether it was revoked.
 
 use boring::error::ErrorStack;
 use boring::stack::Stack;
@@ -10,7 +11,7 @@ use boring::x509::{X509StoreContext, X509VerifyError, X509};
 
 use super::failure::HandshakeFailure;
 use crate::ffi::{self, CertificatePurpose};
-use crate::{identity, TlsError};
+use crate::{identity, PeerCertificate, TlsError};
 
 /// Judges a chain (PEM, the leaf first) against a trust bundle, by the system's clock. `None`: a
 /// door with this bundle would go on with the handshake.
@@ -32,6 +33,16 @@ pub fn judge_chain(
     Ok(verdict
         .err()
         .map(|verdict| HandshakeFailure::of_verdict(verdict, Some(&leaf))))
+}
+
+/// The leaf of a chain (PEM) as the facts of a connection would show it; proves nothing.
+///
+/// # Errors
+/// `TLS.UNREADABLE_CERTIFICATE` if there is none.
+pub fn leaf_of(chain_pem: &[u8]) -> Result<PeerCertificate, TlsError> {
+    let mut presented = certificates(chain_pem, "the chain")?.into_iter();
+    let leaf = presented.next().ok_or_else(|| nothing_in("the chain"))?;
+    PeerCertificate::read(&leaf)
 }
 
 fn verdict(
