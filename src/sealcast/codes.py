@@ -225,6 +225,26 @@ _SIGNALLING: Final = (
         "A publisher needs a publish token, a viewer a watch token.",
     ),
     (
+        401,
+        "ADMIN.REFUSED",
+        "The account, the password or the code is wrong, or the account rests after wrong codes.",
+        "Try again with the next code; `sealcast admin reset NAME` on the node's machine makes a "
+        "new password and secret.",
+    ),
+    (
+        429,
+        "ADMIN.TOO_MANY",
+        "Too many logins were tried, from this address or at this account.",
+        "Wait as long as the detail says; the door `secure` with a client certificate and "
+        "`sealcast admin` are not held up.",
+    ),
+    (
+        401,
+        "ADMIN.SESSION_OVER",
+        "The session is over: too long idle, too old, ended, or its account was changed.",
+        "Log in again.",
+    ),
+    (
         403,
         "IDENTITY.NOT_ALLOWED",
         "This identity is known but may not do that.",
@@ -1613,6 +1633,36 @@ _NODE: Final = (
         "IDENTITY.NOT_A_REASON",
         "A certificate of an end is not revoked for that reason.",
         "Use one of those that `sealcast identity revoke --help` lists.",
+    ),
+    (
+        "ADMIN.BAD_NAME",
+        "An account cannot be called that.",
+        "Use up to 32 lower-case letters, digits, '.', '_' and '-', as in ada.",
+    ),
+    (
+        "ADMIN.PASSWORD_LENGTH",
+        "The password is too short or too long.",
+        "Take 12 to 512 characters; several words do well.",
+    ),
+    (
+        "ADMIN.EXISTS",
+        "There is an account of that name.",
+        "`sealcast admin reset` gives it a new password and secret.",
+    ),
+    (
+        "ADMIN.UNKNOWN",
+        "There is no account of that name.",
+        "List those that there are: `sealcast admin list`.",
+    ),
+    (
+        "ADMIN.CODE_WRONG",
+        "The codes of the app do not fit the new secret.",
+        "Compare the clocks of this machine and of the phone, and begin again.",
+    ),
+    (
+        "ADMIN.STORE_DAMAGED",
+        "The file of the accounts cannot be read or written.",
+        "Check free space; else restore the file, or remove it and add the accounts anew.",
     ),
     (
         "CLI.NOT_INSTALLED",

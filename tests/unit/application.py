@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,9 @@ from tests.unit.native_stand_ins import ANYBODY, FakeFront, FakeIdentity, FakeRe
 
 from sealcast.codes import CODES, PROBLEM_TYPE
 from sealcast.identity import TokenIssuer, TokenKey, TokenVerifier, Verb
+from sealcast.identity.accounts import Accounts
 from sealcast.identity.authority import Authority
+from sealcast.identity.passwords import Price
 from sealcast.legs import Ledger
 from sealcast.node import config
 from sealcast.node.api.app import AppParts, build
@@ -24,6 +27,7 @@ from sealcast.policy import load
 from sealcast.streams import Hub, HubLimits
 
 SECRET = "5ec4e7" * 8
+_CHEAP = Price(passes=1, lanes=1, memory_kib=64)
 STREAM = "venue/stage-1"
 OWN_ORIGIN = "https://node.example"
 NAMED_ORIGIN = "https://player.example"
@@ -105,9 +109,12 @@ class Node:
         kept: int = 1000,
         most: int = 100,
         authority: Authority | None = None,
+        accounts: Path | None = None,
     ) -> None:
         self.settings = config.loads(CONFIG)
         self.key = TokenKey.generate()
+        # No test of the application waits for Argon2id at its full price.
+        self.accounts = Accounts(Path("/nowhere") if accounts is None else accounts, _CHEAP)
         self.relay = FakeRelay()
         self.front = FakeFront()
         self.board = Switchboard(self.relay, Hub(HubLimits(grace_s=grace_s)), Ledger(kept=kept))
@@ -125,6 +132,7 @@ class Node:
                 front=self.front,
                 secret=SECRET,
                 authority=authority,
+                accounts=self.accounts,
                 cors_origins=self.settings.cors.origins,
                 ice_servers=self.settings.media.ice_servers,
             )

@@ -44,6 +44,13 @@ token.command("sealcast.cli.token:watch", name="watch", help="A token that watch
 token.command("sealcast.cli.token:admin", name="admin", help="A token that reads legs and metrics.")
 app.command(token)
 
+admin = App(name="admin", help="Administrators who log in with a password and a code.")
+admin.command("sealcast.cli.admin:add", name="add", help="A new administrator.")
+admin.command("sealcast.cli.admin:list_", name="list", help="Who there is.")
+admin.command("sealcast.cli.admin:reset", name="reset", help="A new password and secret.")
+admin.command("sealcast.cli.admin:remove", name="remove", help="End an account and its sessions.")
+app.command(admin)
+
 identity = App(name="identity", help="Make an authority; issue certificates; see what it issued.")
 identity.command("sealcast.cli.identity:init", name="init", help="Make an authority.")
 identity.command("sealcast.cli.identity:issue", name="issue", help="A certificate for a name.")

@@ -26,6 +26,7 @@ import structlog
 
 from sealcast import wire
 from sealcast.errors import LocalError
+from sealcast.identity.accounts import ACCOUNTS_FILE, Accounts
 from sealcast.identity.revocation import Revocations
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs import Ledger
@@ -153,6 +154,7 @@ class Node:
                 permissions=permissions,
                 front=front,
                 secret=secret,
+                accounts=Accounts(state.path / ACCOUNTS_FILE),
                 ts_ingest=ts_ingest,
                 authority=authority,
                 cors_origins=config.cors.origins,

@@ -1,4 +1,4 @@
-"""Who sends a request, from its bearer token and its connection."""
+"""Who sends a request, from its bearer token, its connection or an administrator's session."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from sealcast.errors import RemoteError
 from sealcast.identity import Verb
 from sealcast.keying.agreement import Identity, Proof
+from sealcast.node.api.admin import Logins
 from sealcast.node.api.front_only import facts_of
 from sealcast.node.permission import Permissions
 from sealcast.node.sessions import Caller, Held
@@ -31,8 +32,9 @@ def bearer(request: Request) -> str | None:
 class Access:
     """Asks the node's permissions on behalf of a request."""
 
-    def __init__(self, permissions: Permissions) -> None:
+    def __init__(self, permissions: Permissions, logins: Logins) -> None:
         self._permissions = permissions
+        self._logins = logins
 
     def publisher(self, request: Request, stream: str) -> Caller:
         """Who publishes."""
@@ -59,9 +61,12 @@ class Access:
         return self._node(request, Verb.METRICS)
 
     def _node(self, request: Request, verb: Verb) -> Identity:
-        facts = facts_of(request)
+        facts, token, account = facts_of(request), bearer(request), None
+        if token is None and facts.facts.peer is None:
+            session = self._logins.of(request)
+            account = None if session is None else session.account
         return self._permissions.administrator(
-            bearer(request), facts.facts.peer, facts.door, time.time(), verb=verb
+            token, facts.facts.peer, facts.door, time.time(), account=account, verb=verb
         )
 
     def holder(self, request: Request, session: Held) -> None:

@@ -11,8 +11,10 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from sealcast.errors import SealcastError
+from sealcast.identity.accounts import Accounts
 from sealcast.identity.authority import Authority
 from sealcast.node.api.access import Access
+from sealcast.node.api.admin import AdminApi, Logins
 from sealcast.node.api.cors import Cors
 from sealcast.node.api.front_only import FrontOnly
 from sealcast.node.api.identities import IdentitiesApi
@@ -38,6 +40,7 @@ class AppParts:
     permissions: Permissions
     front: FrontPort
     secret: str
+    accounts: Accounts
     ts_ingest: TsIngest | None = None
     authority: Authority | None = None
     """The node's own; None with the throw-away one. Its store blocks: call it in a thread."""
@@ -48,7 +51,8 @@ class AppParts:
 
 def build(parts: AppParts) -> ASGIApp:
     """The ASGI application that the front proxies to."""
-    access = Access(parts.permissions)
+    logins = Logins(parts.accounts)
+    access = Access(parts.permissions, logins)
     refusals = Refusals(parts.switchboard)
     media = MediaApi(
         sessions=parts.sessions,
@@ -71,7 +75,13 @@ def build(parts: AppParts) -> ASGIApp:
     if parts.authority is not None:
         own = IdentitiesApi(parts.authority, parts.switchboard, access).routes()
     app = Starlette(
-        routes=[*media.routes(), *state.routes(), *own, *parts.more_routes],
+        routes=[
+            *media.routes(),
+            *state.routes(),
+            *AdminApi(logins).routes(),
+            *own,
+            *parts.more_routes,
+        ],
         exception_handlers={
             SealcastError: refusals.answer,
             HTTPException: refusals.answer,

@@ -4,7 +4,8 @@ Does: refuses a request of a page whose origin was not named, answers preflights
 answer which headers such a page may read. Closed until an origin is named; a page of the node's own
 origin needs no naming.
 
-Does not: use cookies. Credentials here are bearer tokens, which no browser adds by itself.
+Does not: know cookies. Credentials at these endpoints are bearer tokens, which no browser adds by
+itself; the one cookie there is (`sealcast.node.api.admin`) is good for the node's own pages only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Cors:
     def check(self, request: Request) -> None:
         """HTTP.FORBIDDEN_ORIGIN for a page that was not named."""
         origin = request.headers.get("origin")
-        if origin is not None and not self._own(request, origin) and not self._named(origin):
+        if origin is not None and not is_own_origin(request, origin) and not self._named(origin):
             raise RemoteError("HTTP.FORBIDDEN_ORIGIN", f"It is {origin[:100]!r}.")
 
     def headers(self, request: Request) -> dict[str, str]:
@@ -57,6 +58,7 @@ class Cors:
     def _named(self, origin: str) -> bool:
         return origin.lower() in self._origins
 
-    @staticmethod
-    def _own(request: Request, origin: str) -> bool:
-        return origin.lower() == f"https://{request.headers.get('host', '')}".lower()
+
+def is_own_origin(request: Request, origin: str) -> bool:
+    """Whether a page of the address that was asked sends the request (Fetch, `Origin`)."""
+    return origin.lower() == f"https://{request.headers.get('host', '')}".lower()

@@ -41,8 +41,10 @@ def problem_response(
     more = {"cache-control": "no-store", **(headers or {})}
     if code == 401:
         # RFC 9110 §11.6.1: a 401 names the scheme. RFC 6750 §3.1: no error code without a token.
-        told = "" if error.code == "TOKEN.MISSING" else ', error="invalid_token"'
+        wrong = error.code.startswith("TOKEN.") and error.code != "TOKEN.MISSING"
+        told = ', error="invalid_token"' if wrong else ""
         more["www-authenticate"] = f'Bearer realm="sealcast"{told}'
-    if error.code in _LATER:
-        more["retry-after"] = str(limits.RETRY_AFTER_S)
+    wait_s = getattr(error, "retry_after_s", limits.RETRY_AFTER_S if error.code in _LATER else None)
+    if wait_s is not None:
+        more["retry-after"] = str(wait_s)
     return JSONResponse(document, status_code=code, headers=more, media_type=PROBLEM_TYPE)

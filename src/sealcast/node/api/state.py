@@ -39,13 +39,19 @@ class StateApi:
         self._metrics = metrics
 
     def routes(self) -> list[BaseRoute]:
-        """`/api/legs`, `/api/streams`, `/health`, `/metrics`."""
+        """`/api/admin/session`, `/api/legs`, `/api/streams`, `/health`, `/metrics`."""
         return [
+            Route("/api/admin/session", self._session, methods=["GET"]),
             Route("/api/legs", self._legs, methods=["GET"]),
             Route("/api/streams", self._streams, methods=["GET"]),
             Route("/health", self._health, methods=["GET"]),
             Route("/metrics", self._metrics_text, methods=["GET"]),
         ]
+
+    async def _session(self, request: Request) -> Response:
+        """Who administers, and how that was proved."""
+        who = self._access.administrator(request)
+        return JSONResponse({"name": who.name, "proof": who.proof.value}, headers=_FRESH)
 
     async def _legs(self, request: Request) -> Response:
         """The ledger, for an administrator."""
