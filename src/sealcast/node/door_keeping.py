@@ -47,16 +47,20 @@ class _Kept:
 class DoorKeeper:
     """All doors of a node."""
 
-    def __init__(self, front: FrontPort, doors: Sequence[OpenDoor]) -> None:
+    def __init__(self, front: FrontPort) -> None:
         self._front = front
-        self._kept = [
-            _Kept(door, door.pair.current(), None if door.bundle is None else door.bundle.current())
-            for door in doors
-        ]
+        self._kept: list[_Kept] = []
         self.swaps: Counter[str] = Counter()
         """Swaps that were done, by door."""
         self.refusals: Counter[tuple[str, str]] = Counter()
         """Pairs and bundles that were refused, by door and code."""
+
+    def keep(self, doors: Sequence[OpenDoor]) -> None:
+        """These were opened with what their sources have now."""
+        for door in doors:
+            roots = None if door.bundle is None else door.bundle.current()
+            self._kept.append(_Kept(door, door.pair.current(), roots))
+            self.swaps[door.plan.name] = 0
 
     def pairs(self) -> dict[str, KeyPair]:
         """What each door shows."""

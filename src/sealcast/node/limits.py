@@ -28,6 +28,8 @@ KNOCKS_TOLD_S: Final = 60.0
 """A door's failed handshakes are a line in the log at most this often; the line counts them."""
 CERTIFICATES_S: Final = 1.0
 """How often the doors' certificates and trust bundles are looked at."""
+EXPIRY_S: Final = 60.0
+"""How often it is looked at which of them end soon."""
 REVOKED_S: Final = 0.2
 """How often it is asked what is revoked, and looked at what has expired."""
 LAST_WORD_S: Final = 0.5

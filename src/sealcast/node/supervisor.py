@@ -46,6 +46,7 @@ from sealcast.node.revocation_watch import RevocationWatch
 from sealcast.node.sessions import Sessions
 from sealcast.node.state_folder import StateFolder, open_state_folder
 from sealcast.node.switchboard import Switchboard
+from sealcast.node.trust_expiry import TrustExpiry
 from sealcast.node.ts_ingest import TsIngest
 from sealcast.policy import load
 from sealcast.streams import Hub, HubLimits
@@ -146,6 +147,7 @@ class Node:
             load(config.policy.ingest),
             local=Identity(config.node.names[0], Proof.CERTIFICATE),
         )
+        keeper = DoorKeeper(front)
         application = build(
             AppParts(
                 switchboard=board,
@@ -156,6 +158,7 @@ class Node:
                 secret=secret,
                 accounts=Accounts(state.path / ACCOUNTS_FILE),
                 ts_ingest=ts_ingest,
+                doors=keeper,
                 authority=authority,
                 cors_origins=config.cors.origins,
                 ice_servers=config.media.ice_servers,
@@ -176,7 +179,8 @@ class Node:
         # Last: whoever finds a door open finds everything behind it.
         opened = open_doors(front, config, sources)
         self.addresses = {door.plan.name: door.addresses for door in opened}
-        parts.rounds.append(asyncio.create_task(_keep(DoorKeeper(front, opened))))
+        keeper.keep(opened)
+        parts.rounds.append(asyncio.create_task(_keep(keeper)))
         self.addresses["media"] = relay.local_addresses()
 
     async def stop(self) -> None:
@@ -283,13 +287,18 @@ async def _end_what_no_longer_holds(board: Switchboard, watch: RevocationWatch |
 
 async def _keep(keeper: DoorKeeper) -> None:
     """The doors' certificates, for as long as the node runs."""
+    expiry, looked = TrustExpiry(keeper), -math.inf
     while True:
-        await asyncio.sleep(limits.CERTIFICATES_S)
         try:
-            await asyncio.to_thread(keeper.round, datetime.datetime.now(datetime.UTC))
+            now = datetime.datetime.now(datetime.UTC)
+            await asyncio.to_thread(keeper.round, now)
+            if time.monotonic() - looked >= limits.EXPIRY_S:
+                looked = time.monotonic()
+                expiry.warn(now)
         except Exception as error:
             # The next round may go well; without rounds certificates would end.
             _log.error("bug while keeping the doors", error=repr(error))
+        await asyncio.sleep(limits.CERTIFICATES_S)
 
 
 def _sources(

@@ -16,12 +16,14 @@ from sealcast.identity.authority import Authority
 from sealcast.node.api.access import Access
 from sealcast.node.api.admin import AdminApi, Logins
 from sealcast.node.api.cors import Cors
+from sealcast.node.api.door_metrics import DoorMetrics
 from sealcast.node.api.front_only import FrontOnly
 from sealcast.node.api.identities import IdentitiesApi
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
 from sealcast.node.api.refusals import Refusals
 from sealcast.node.api.state import StateApi
+from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import FrontPort
@@ -42,6 +44,7 @@ class AppParts:
     secret: str
     accounts: Accounts
     ts_ingest: TsIngest | None = None
+    doors: DoorKeeper | None = None
     authority: Authority | None = None
     """The node's own; None with the throw-away one. Its store blocks: call it in a thread."""
     cors_origins: Sequence[str] = ()
@@ -69,7 +72,13 @@ def build(parts: AppParts) -> ASGIApp:
         ts_ingest=parts.ts_ingest,
         access=access,
         permissions=parts.permissions,
-        metrics=Metrics(parts.switchboard, parts.measure, parts.front, parts.authority),
+        metrics=Metrics(
+            parts.switchboard,
+            parts.measure,
+            parts.front,
+            parts.authority,
+            None if parts.doors is None else DoorMetrics(parts.doors),
+        ),
     )
     own: Sequence[BaseRoute] = ()
     if parts.authority is not None:

@@ -21,6 +21,7 @@ import msgspec
 from sealcast.codes import lookup
 from sealcast.errors import LocalError
 from sealcast.node.api import certificate_metrics
+from sealcast.node.api.door_metrics import DoorMetrics
 from sealcast.node.measure import DoorNumbers, Measure
 from sealcast.node.ports import FrontPort
 from sealcast.node.switchboard import Switchboard
@@ -53,12 +54,14 @@ class Metrics:
         measure: Measure,
         front: FrontPort,
         authority: Authority | None = None,
+        doors: DoorMetrics | None = None,
     ) -> None:
         self._board = switchboard
         self._measure = measure
         self._front = front
         self._authority = authority
         self._certificates: list[Lasting] = []
+        self._doors = doors
 
     async def refresh(self) -> None:
         """Reads what blocks, in a thread. A store that cannot be read leaves the last numbers: they
@@ -95,6 +98,8 @@ class Metrics:
         yield from self._door_samples()
         if self._authority is not None:
             yield from certificate_metrics.samples(self._certificates)
+        if self._doors is not None:
+            yield from self._doors.samples()
 
     def _leg_samples(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily
