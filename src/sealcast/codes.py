@@ -481,6 +481,12 @@ _SIGNALLING: Final = (
     ),
     (
         403,
+        "HTTP.NOT_AT_THIS_DOOR",
+        "The origin door answers what viewers read, and nothing else.",
+        "Publish, watch by WebRTC and administer at the other doors; `sealcast doors` lists them.",
+    ),
+    (
+        403,
         "HTTP.NOT_THE_FRONT",
         "The request did not come through a door of this node.",
         "Use the address of a door; the private socket is the node's own.",

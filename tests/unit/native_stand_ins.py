@@ -1,4 +1,4 @@
-"""Stand-ins for the native side: they remember what they were told and know four connections.
+"""Stand-ins for the native side: they remember what they were told and know five connections.
 
 Used where a test is about the node's own decisions; what packets do is tested with the real one.
 """
@@ -12,9 +12,15 @@ from typing import Any
 
 from sealcast.errors import LocalError
 
-ANYBODY, ENCODER, ADMIN, VIEWER = 1, 2, 3, 4
+ANYBODY, ENCODER, ADMIN, VIEWER, CDN = 1, 2, 3, 4, 5
 """Connections of the stand-in front, by who showed which certificate."""
-_PATHS = {ENCODER: "encoder/venue-1", ADMIN: "admin/ada", VIEWER: "viewer/vera"}
+_PATHS = {
+    ENCODER: "encoder/venue-1",
+    ADMIN: "admin/ada",
+    VIEWER: "viewer/vera",
+    # At the origin door, whose bundle may be anybody's: the name is a lie.
+    CDN: "admin/ada",
+}
 
 
 def tls_facts(path: str | None, version: str = "1.3") -> dict[str, Any]:
@@ -132,7 +138,7 @@ class FakeRelay:
 
 @dataclass
 class FakeFront:
-    """Knows four connections; an ingest connection is a socket pair."""
+    """Knows five connections; an ingest connection is a socket pair."""
 
     pairs: dict[int, socket.socket] = field(default_factory=dict)
     """The encoders' ends, by connection."""
@@ -144,7 +150,7 @@ class FakeFront:
         if connection not in (ANYBODY, *_PATHS):
             return None
         tls = tls_facts(_PATHS.get(connection))
-        door = "public" if connection == ANYBODY else "secure"
+        door = {ANYBODY: "public", CDN: "origin"}.get(connection, "secure")
         told = {"connection": connection, "door": door, "peer": "192.0.2.9:5555", "facts": tls}
         return json.dumps(told).encode()
 

@@ -89,3 +89,33 @@ def test_a_certificate_is_asked_for_where_it_is_demanded_and_nowhere_else(tmp_pa
         "ingest-ts": "required",
     }
     assert all((door["roots"] is None) == (name == "public") for name, door in opened.items())
+
+
+def test_the_origin_door_is_shut_until_it_has_an_address_and_then_requires_a_certificate(
+    tmp_path: Path,
+) -> None:
+    assert "origin" not in doors(tmp_path / "shut", "[node]\n")
+    bundle = tmp_path / "cdn.pem"
+    bundle.write_bytes(ThrowAwayAuthority.create("cdn.example", NOW).root_pem)
+    settings = f"""[node]
+        [policy]
+        origin = "strict"
+        [doors.origin]
+        bind = ["127.0.0.1:0"]
+        client_ca = "{bundle}"
+    """
+    opened = doors(tmp_path, settings)
+    origin = opened["origin"]
+    assert (origin["kind"], origin["client_auth"]) == ("https", "required")
+    assert origin["min_version"] == "1.3", "its own policy"
+    assert origin["roots"] == bundle.read_bytes(), "its own bundle"
+    assert opened["secure"]["roots"] != origin["roots"]
+
+
+def test_the_public_door_asks_for_a_certificate_only_when_told_to(tmp_path: Path) -> None:
+    never = doors(tmp_path / "never", "[node]\n")["public"]
+    assert (never["client_auth"], never["roots"]) == ("none", None)
+    settings = '[node]\n[doors.public]\nclient_certificate = "optional"\n'
+    told = doors(tmp_path / "told", settings)["public"]
+    assert told["client_auth"] == "optional"
+    assert told["roots"] is not None

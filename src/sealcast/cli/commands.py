@@ -33,6 +33,9 @@ app.command(
     "sealcast.cli.legs:legs", name="legs", help="Show the legs of a running node, with their seals."
 )
 app.command(
+    "sealcast.cli.doors:doors", name="doors", help="What each door demands, and what it shows."
+)
+app.command(
     "sealcast.cli.config:config",
     name="config",
     help="Print the effective configuration or its schema.",

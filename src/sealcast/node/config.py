@@ -132,9 +132,16 @@ class Door(_Table, frozen=True):
 
 
 class PublicDoor(Door, frozen=True):
-    """HTTPS for everybody; never asks for a certificate."""
+    """HTTPS for everybody; asks for no certificate unless told to."""
 
     bind: _Binds = _on(8443)
+    client_certificate: Annotated[
+        Literal["none", "optional"],
+        Meta(
+            description="optional: who has a certificate may show it instead of a token, and it "
+            "must hold; browsers then ask their users to choose one"
+        ),
+    ] = "none"
 
 
 class SecureDoor(Door, frozen=True):
@@ -149,12 +156,18 @@ class IngestTsDoor(Door, frozen=True):
     bind: _Binds = _on(8445)
 
 
+class OriginDoor(Door, frozen=True):
+    """HTTPS for a CDN or reverse proxy; its client certificate is required, and only what viewers
+    read is answered."""
+
+
 class Doors(_Table, frozen=True):
     """The doors. An address of a family that this machine does not have is left out with a
     warning."""
 
     public: Annotated[
-        PublicDoor, Meta(description="HTTPS for everybody; never asks for a certificate")
+        PublicDoor,
+        Meta(description="HTTPS for everybody; asks for no certificate unless told to"),
     ] = field(default_factory=PublicDoor)
     secure: Annotated[SecureDoor, Meta(description="HTTPS; a client certificate is required")] = (
         field(default_factory=SecureDoor)
@@ -162,6 +175,13 @@ class Doors(_Table, frozen=True):
     ingest_ts: Annotated[
         IngestTsDoor, Meta(description="MPEG-TS over TLS; a client certificate is required")
     ] = field(default_factory=IngestTsDoor)
+    origin: Annotated[
+        OriginDoor,
+        Meta(
+            description="HTTPS for a CDN or reverse proxy: a client certificate is required, only "
+            "what viewers read is answered; shut unless it is given an address"
+        ),
+    ] = field(default_factory=OriginDoor)
 
 
 class Media(_Table, frozen=True):

@@ -31,7 +31,13 @@ from sealcast.policy import Policy, Role, load
 PUBLIC: Final = "public"
 SECURE: Final = "secure"
 INGEST_TS: Final = "ingest-ts"
-ROLES: Final = {PUBLIC: Role.SIGNALLING, SECURE: Role.SIGNALLING, INGEST_TS: Role.INGEST}
+ORIGIN: Final = "origin"
+ROLES: Final = {
+    PUBLIC: Role.SIGNALLING,
+    SECURE: Role.SIGNALLING,
+    INGEST_TS: Role.INGEST,
+    ORIGIN: Role.ORIGIN,
+}
 """The role that a connection of a door has, for handshakes that failed."""
 
 _log = structlog.get_logger()
@@ -43,7 +49,7 @@ class Plan:
 
     name: str
     kind: Literal["https", "tls_ingest"]
-    client_auth: Literal["none", "required"]
+    client_auth: Literal["none", "optional", "required"]
     door: Door
     policy: Policy
 
@@ -69,10 +75,12 @@ class OpenDoor:
 def plans(config: Config) -> tuple[Plan, ...]:
     """Every door that there is, open or shut."""
     signalling, ingest = load(config.policy.signalling), load(config.policy.ingest)
+    public = config.doors.public
     return (
-        Plan(PUBLIC, "https", "none", config.doors.public, signalling),
+        Plan(PUBLIC, "https", public.client_certificate, public, signalling),
         Plan(SECURE, "https", "required", config.doors.secure, signalling),
         Plan(INGEST_TS, "tls_ingest", "required", config.doors.ingest_ts, ingest),
+        Plan(ORIGIN, "https", "required", config.doors.origin, load(config.policy.origin)),
     )
 
 

@@ -36,7 +36,7 @@ from sealcast.node.application_server import ApplicationServer, PrivateSocket
 from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
 from sealcast.node.config import Config, Policy
 from sealcast.node.door_keeping import DoorKeeper
-from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, usable
+from sealcast.node.doors import INGEST_TS, ORIGIN, ROLES, Sources, open_doors, usable
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
 from sealcast.node.own_authority import OwnBundle, OwnPair, open_authority
@@ -247,11 +247,12 @@ class Node:
 
     def _opened(self, front: Front, board: Switchboard, event: wire.ConnectionOpened) -> None:
         """Somebody with a certificate came to an HTTPS door: the connection ends with it."""
-        connection, signalling = event.connection, load(self.config.policy.signalling)
+        connection, names = event.connection, self.config.policy
+        policy = load(names.origin if event.door == ORIGIN else names.signalling)
         board.certified.add(
             ("connection", connection),
             event.facts.peer,
-            grace_s=signalling.identities.expired_grace_s,
+            grace_s=policy.identities.expired_grace_s,
             end=lambda verdict: front.close_connection(connection, verdict.code),
             about={"connection": connection, "door": event.door},
         )

@@ -21,6 +21,7 @@ from sealcast.node.api.front_only import FrontOnly
 from sealcast.node.api.identities import IdentitiesApi
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
+from sealcast.node.api.origin import OriginOnlyReads
 from sealcast.node.api.refusals import Refusals
 from sealcast.node.api.state import StateApi
 from sealcast.node.door_keeping import DoorKeeper
@@ -97,4 +98,4 @@ def build(parts: AppParts) -> ASGIApp:
             Exception: refusals.answer,
         },
     )
-    return FrontOnly(app, parts.front, parts.secret, refusals)
+    return FrontOnly(OriginOnlyReads(app, refusals), parts.front, parts.secret, refusals)

@@ -1,0 +1,72 @@
+"""`sealcast doors`: what each door demands, and what it shows."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from sealcast.cli.settings import ConfigFile, load_config
+from sealcast.node.door_report import Certificate, DoorReport, report
+
+_DEMANDS: Final = {
+    "none": "asks for none",
+    "optional": "may be shown; it must hold then",
+    "required": "required",
+}
+
+
+def doors(
+    *,
+    json_: Annotated[bool, Parameter(name="--json", negative="", help="For programs.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show what each door demands: addresses, client certificates, TLS, policy, its certificate.
+
+    From the configuration and the files that it names; no node need run. Exit code 1 if something
+    of an open door cannot be used.
+    """
+    told = report(load_config(config), datetime.datetime.now(datetime.UTC))
+    if json_:
+        print(json.dumps({"doors": [door.to_json() for door in told]}, indent=2))
+    else:
+        print("\n\n".join(_lines(door) for door in told))
+    sys.exit(1 if any(door.open and door.complaints for door in told) else 0)
+
+
+def _lines(door: DoorReport) -> str:
+    rows = [
+        ("client certificate", _DEMANDS[door.client_certificate]),
+        *(("trusts", each) for each in _trusted(door)),
+        ("shows", f"{_certificate(door.shows)} (from {door.shows_from})"),
+        ("TLS", f"{' and '.join(door.tls_versions)}, {', '.join(door.groups)}"),
+        ("policy", f"{door.policy}, for the role {door.role}"),
+    ]
+    if door.client_certificate != "none":
+        rows.append(("after its end", f"a live leg has {door.expired_grace_s} s"))
+    rows += [("COMPLAINT", complaint) for complaint in door.complaints]
+    where = "  ".join(door.addresses) if door.open else "shut"
+    return "\n".join(
+        [
+            f"{door.door:<10} {door.speaks}: {where}",
+            *(f"  {name:<18} {text}" for name, text in rows),
+        ]
+    )
+
+
+def _trusted(door: DoorReport) -> list[str]:
+    if door.client_certificate == "none":
+        return []
+    if not door.authorities:
+        return [f"none yet (from {door.authorities_from})"]
+    return [f"{_certificate(each)} (from {door.authorities_from})" for each in door.authorities]
+
+
+def _certificate(shown: Certificate | None) -> str:
+    if shown is None:
+        return "a certificate that is issued at the start"
+    until = datetime.datetime.fromtimestamp(shown.until_unix, datetime.UTC)
+    return f"{shown.name}, until {until:%Y-%m-%d %H:%MZ}, {shown.days_left:g} days left"

@@ -1,0 +1,191 @@
+"""What each door demands, from the configuration and the files that it names, without a node.
+
+Does: says of every door, open or shut: where it listens, whether it asks for a certificate and of
+which authorities, which TLS it speaks and by which policy, what it shows and until when. What
+cannot be read becomes a complaint of that door.
+
+Does not: make, renew or open anything, or ask for a passphrase. What a running node really shows
+its metrics say; here stands what the next start would find.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from sealcast.errors import LocalError, SealcastError
+from sealcast.identity.private_files import read_private
+from sealcast.identity.throw_away import ROOT_FILE
+from sealcast.node.certificate_sources import first_certificate
+from sealcast.node.config import Config
+from sealcast.node.doors import ORIGIN, ROLES, Plan, plans
+from sealcast.node.own_authority import node_name, open_authority
+from sealcast.node.state_folder import SERVER
+
+_DAY: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One that a door shows or trusts. `days_left` is negative once it has expired."""
+
+    name: str
+    serial: str
+    until_unix: int
+    days_left: float
+
+    @staticmethod
+    def of(certificate: x509.Certificate, now: datetime.datetime) -> Certificate:
+        until = int(certificate.not_valid_after_utc.timestamp())
+        return Certificate(
+            name=certificate.subject.rfc4514_string(),
+            serial=f"{certificate.serial_number:x}",
+            until_unix=until,
+            days_left=round((until - now.timestamp()) / _DAY, 1),
+        )
+
+
+@dataclass(slots=True)
+class DoorReport:
+    """One door. `shows` is None where the node makes a certificate when it starts."""
+
+    door: str
+    open: bool
+    addresses: list[str]
+    speaks: str
+    role: str
+    client_certificate: str
+    authorities: list[Certificate]
+    authorities_from: str
+    tls_versions: list[str]
+    groups: list[str]
+    policy: str
+    expired_grace_s: int
+    shows: Certificate | None
+    shows_from: str
+    complaints: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def report(config: Config, now: datetime.datetime) -> list[DoorReport]:
+    """Every door, the shut ones too."""
+    own = _Own(config, now)
+    return [_door(plan, own, now) for plan in plans(config)]
+
+
+class _Own:
+    """What doors show and trust that name no files: the authority's, or the throw-away one's."""
+
+    def __init__(self, config: Config, now: datetime.datetime) -> None:
+        self.complaints: list[str] = []
+        self.shows: x509.Certificate | None = None
+        self.trusts: list[x509.Certificate] = []
+        self.name = "the throw-away authority"
+        try:
+            self._read(config, now)
+        except SealcastError as error:
+            self.complaints.append(str(error))
+
+    def _read(self, config: Config, now: datetime.datetime) -> None:
+        folder = config.state_dir()
+        if not config.identity.authority:
+            # Before the first start there is nothing, and that is nothing to complain of.
+            self.trusts = _certificates(folder / ROOT_FILE) if _there(folder / ROOT_FILE) else []
+            chain = folder / f"{SERVER}.pem"
+            self.shows = _certificates(chain)[0] if _there(chain) else None
+            return
+        self.name = config.identity.authority
+        authority = open_authority(config)
+        if authority is None:
+            return
+        self.name = f"the authority of {authority.trust_domain}"
+        self.trusts = x509.load_pem_x509_certificates(authority.bundle_pem(now))
+        name = node_name(config.node.names[0])
+        issued = [row for row in authority.store.issued(name) if row.side == "server"]
+        self.shows = first_certificate(issued[0].pem) if issued else None
+
+
+def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
+    door, complaints = plan.door, []
+    shows, shows_from = own.shows, own.name
+    uses_own = not door.certificate
+    if door.certificate:
+        shows_from, shows = door.certificate, None
+        try:
+            shows = _certificates(Path(door.certificate))[0]
+            _check_key(Path(door.key))
+        except SealcastError as error:
+            complaints.append(str(error))
+    trusts: list[x509.Certificate] = []
+    trusts_from = ""
+    if plan.client_auth != "none":
+        trusts, trusts_from = own.trusts, own.name
+        uses_own = uses_own or not door.client_ca
+        if door.client_ca:
+            trusts_from, trusts = door.client_ca, []
+            try:
+                trusts = _certificates(Path(door.client_ca))
+            except SealcastError as error:
+                complaints.append(str(error))
+    if uses_own:
+        complaints += own.complaints
+    tls = plan.policy.tls
+    made = DoorReport(
+        door=plan.name,
+        open=bool(door.bind),
+        addresses=list(door.bind),
+        speaks="MPEG-TS over TLS" if plan.kind == "tls_ingest" else "HTTPS",
+        role=ROLES[plan.name].value,
+        client_certificate=plan.client_auth,
+        authorities=[Certificate.of(each, now) for each in trusts],
+        authorities_from=trusts_from,
+        tls_versions=list(dict.fromkeys((tls.min_version, tls.max_version))),
+        groups=list(tls.groups),
+        policy=plan.policy.name,
+        expired_grace_s=plan.policy.identities.expired_grace_s,
+        shows=None if shows is None else Certificate.of(shows, now),
+        shows_from=shows_from,
+        complaints=complaints,
+    )
+    if plan.name == ORIGIN:
+        made.speaks = "HTTPS, reading only"
+    shown = [] if made.shows is None else [made.shows]
+    made.complaints += [
+        f"{each.name} expired {-each.days_left:g} days ago."
+        for each in (*shown, *made.authorities)
+        # What the node issues to itself it issues anew when it starts.
+        if each.days_left < 0 and (each is not made.shows or door.certificate)
+    ]
+    return made
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise LocalError("CONFIG.BAD_VALUE", f"{path}: {error.strerror}.") from error
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    path = path.expanduser()
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{path} is not PEM.") from error
+
+
+def _check_key(path: Path) -> None:
+    """Whether the node could read it."""
+    path = path.expanduser()
+    try:
+        read_private(path)
+    except OSError as error:
+        raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
