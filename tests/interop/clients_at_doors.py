@@ -114,14 +114,15 @@ def _nginx(node: Node, client: Client | None) -> Fate:
     """A reverse proxy or CDN that shows a certificate to its origin."""
     folder = (client.chain if client else node.config).parent / "nginx"
     folder.mkdir(exist_ok=True)
-    with _running_nginx(folder, node, client) as door:
+    with running_nginx(folder, node, client, node.secure_port) as door:
         fate = _asked_by_curl(["--unix-socket", str(door), f"http://cdn.example{ASKED}"])
     # Its own users see 502 and no more; what it was told stands in its log.
     return _fate(fate.served, (folder / "error.log").read_text())
 
 
 @contextmanager
-def _running_nginx(folder: Path, node: Node, client: Client | None) -> Iterator[Path]:
+def running_nginx(folder: Path, node: Node, client: Client | None, port: int) -> Iterator[Path]:
+    """nginx before the door at `port`, showing `client`; the Unix socket where it listens."""
     door, log = folder / "door", folder / "error.log"
     door.unlink(missing_ok=True)
     log.write_text("")
@@ -142,7 +143,7 @@ def _running_nginx(folder: Path, node: Node, client: Client | None) -> Iterator[
           server {{
             listen unix:{door};
             location / {{
-              proxy_pass https://127.0.0.1:{node.secure_port}; proxy_http_version 1.1;
+              proxy_pass https://127.0.0.1:{port}; proxy_http_version 1.1;
               proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_set_header Host localhost;
               proxy_ssl_verify on; proxy_ssl_trusted_certificate {node.authority};
               proxy_ssl_verify_depth 3; proxy_ssl_session_reuse off;

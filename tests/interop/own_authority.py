@@ -28,8 +28,10 @@ def found_own(folder: Path) -> OwnAuthority:
 
 
 @contextmanager
-def node_with_own_authority(folder: Path, *, settings: str = "") -> Iterator[Node]:
-    """It runs in `folder`."""
+def node_with_own_authority(
+    folder: Path, *, settings: str = "", public: str = ""
+) -> Iterator[Node]:
+    """It runs in `folder`; `settings` and `public` as in `running_node`."""
     own = found_own(folder)
-    with running_node(folder / "node", own=own, settings=settings) as node:
+    with running_node(folder / "node", own=own, settings=settings, public=public) as node:
         yield node
