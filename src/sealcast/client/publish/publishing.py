@@ -40,7 +40,7 @@ from sealcast.ts.switch import Phase, Switch
 
 BACKLOG: Final = 4 * 1024 * 1024
 """Bytes that may wait for a slow connection: some three seconds of 10 Mbit/s."""
-LOOK_S: Final = 0.5
+LOOK_S: Final = 0.25
 """How often the identity's files are looked at."""
 ADMIT_S: Final = 3.0
 """How long an answer to the announcement is waited for; a receiver that knows none gives none."""
