@@ -1692,12 +1692,6 @@ _NODE: Final = (
         "Read its last messages above; start it again.",
     ),
     (
-        "PUBLISH.REFUSED",
-        "The node refused this encoder's certificate.",
-        "The alert says why: renew what has expired, ask the authority's holder about what was "
-        "revoked, and compare the authority that the node's door trusts.",
-    ),
-    (
         "PUBLISH.NODE_GONE",
         "The connection to the node ended.",
         "It is asked again by itself; the node's log says why if it was the node that closed it.",

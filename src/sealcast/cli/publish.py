@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from sealcast.errors import LocalError
 
 if TYPE_CHECKING:
-    from sealcast.client.publish import StreamInput
+    from sealcast.client.publish import Address, IdentityFiles, StreamInput
 
 STDIN = "-"
 
@@ -35,6 +35,10 @@ def publish(
         Path | None,
         Parameter(help="The authority that vouches for the node; else DIR/authority.pem."),
     ] = None,
+    key: Annotated[
+        str | None,
+        Parameter(help="The key elsewhere: a file, or pkcs11:… for a key in a token."),
+    ] = None,
     ffmpeg: Annotated[str | None, Parameter(help="The FFmpeg to run.")] = None,
 ) -> None:
     """Publish with FFmpeg over mutual TLS, and change certificates without a gap.
@@ -48,22 +52,22 @@ def publish(
     Example: sealcast publish tls://stream.example --identity venue-1/venue-1 --
     -re -i in.mp4 -c:v libx264 -bf 0 -g 60 -c:a aac
     """
-    asyncio.run(_publish(url, arguments, identity, ca, ffmpeg))
+    from sealcast.client.publish import Address, IdentityFiles
+
+    files = IdentityFiles.named(identity, ca, key)
+    asyncio.run(_publish(Address.parse(url), files, _input(arguments, ffmpeg)))
 
 
-async def _publish(
-    url: str, arguments: tuple[str, ...], identity: Path, ca: Path | None, ffmpeg: str | None
-) -> None:
+async def _publish(address: Address, files: IdentityFiles, source: StreamInput) -> None:
     import structlog
 
     from sealcast.cli.log_lines import to_standard_error
     from sealcast.cli.serve import stop_signals
-    from sealcast.client.publish import Address, IdentityFiles, Publishing
+    from sealcast.client.publish import Publishing
 
     to_standard_error()
     log = structlog.get_logger()
-    source = _input(arguments, ffmpeg)
-    publishing = Publishing(Address.parse(url), IdentityFiles.named(identity, ca), source, log.info)
+    publishing = Publishing(address, files, source, log.info)
     stopped = asyncio.create_task(stop_signals().wait())
     running = asyncio.create_task(publishing.run())
     try:

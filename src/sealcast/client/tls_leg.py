@@ -145,6 +145,13 @@ class TlsLeg:
         self._end(None)
         await _hang_up(self._writer)
 
+    def abort(self) -> None:
+        """Ends it at once and without a word; what waits to be sent is lost."""
+        self._is_closing = True
+        self._taking.cancel()
+        self._end(None)
+        self._writer.transport.abort()
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -5,7 +5,7 @@ to the node, and goes over to a new one when the certificate's files change: mak
 node that is gone is asked again and again; what it missed is left out up to a key frame and
 counted.
 
-`tls` is TLS without a socket, `connection` one connection, `identity` the files, `input` where the
+`connection` is one connection, `identity` the files, `input` where the
 stream comes from, `publishing` what is done when.
 
 Does not: encode, read media, or renew certificates; whoever does that (`sealcast agent`) writes the

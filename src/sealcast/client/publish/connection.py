@@ -1,7 +1,8 @@
 """One connection to a node's ingest door.
 
-Does: TCP, TLS, the announcement that every connection begins with and the node's answer to it;
-takes bytes to send, says how many of them still wait, ends with close_notify after the last.
+Does: a TLS leg with the announcement that every connection begins with, and the node's answer to
+it; takes bytes to send without waiting, says how many of them still wait, and ends with
+close_notify after the last.
 
 Does not: decide what is sent, or connect again.
 
@@ -13,23 +14,25 @@ The caller must still: look at `backlog` before `send`: this keeps whatever it i
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from sealcast.client.publish.identity import Presented
-from sealcast.client.publish.tls import Negotiated, TlsClient
+from sealcast.client.tls_leg import TlsLeg, connect
 from sealcast.errors import LocalError, RemoteError, SealcastError
+from sealcast.tls import TlsPolicy
 from sealcast.ts.announcement import Announcement, Word, read_announcement
 from sealcast.ts.packet import PACKET
+from sealcast.wire import TlsFacts
 
 PORT: Final = 8445
-CONNECT_S: Final = 10.0
-"""TCP and TLS together."""
 FINISH_S: Final = 5.0
 """How long what waits may take to leave."""
+POLICY: Final = TlsPolicy(min_version="1.3")
+"""Before 1.3 a client's certificate crosses the network in the clear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,169 +58,142 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Connection(asyncio.Protocol):
-    """An open connection. `open` makes one."""
+class Connection:
+    """An open connection; `open` makes one. `backlog` is how many bytes wait to be sent."""
 
-    def __init__(self, tls: TlsClient, presented: Presented, when_over: Callable[[], None]) -> None:
+    def __init__(self, leg: TlsLeg, presented: Presented, when_over: Callable[[], None]) -> None:
         self.presented = presented
-        self.reason: SealcastError | None = None
-        """Why the other end closed it; None while it is open, or if nobody said why."""
-        self._tls = tls
-        self._when_over = when_over
-        self._transport: asyncio.Transport | None = None
-        self._secured = asyncio.Event()
+        self.facts: TlsFacts = leg.facts
+        self.backlog = 0
+        self._leg = leg
+        self._waiting: deque[bytes] = deque()
+        self._more = asyncio.Event()
+        self._empty = asyncio.Event()
         self._admitted = asyncio.Event()
-        self._lost = asyncio.Event()
-        self._heard = b""
-        self._is_over = False
+        self._over = asyncio.Event()
+        self._reason: SealcastError | None = None
+        self._when_over = when_over
+        self._tasks = (asyncio.create_task(self._pump()), asyncio.create_task(self._listen()))
 
     @classmethod
     async def open(
         cls,
         address: Address,
-        tls: TlsClient,
         presented: Presented,
         announcement: Announcement,
         when_over: Callable[[], None],
     ) -> Connection:
         """Connect, shake hands, announce. `when_over` is called when the other end closes it.
 
-        CLIENT.UNREACHABLE, CLIENT.NODE_UNPROVED, PUBLISH.REFUSED, PUBLISH.NODE_GONE.
+        What `sealcast.client.tls_leg.connect` raises.
         """
-        loop = asyncio.get_running_loop()
-        connection = cls(tls, presented, when_over)
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                await loop.create_connection(lambda: connection, address.host, address.port)
-                await connection._secured.wait()
-        except TimeoutError as error:
-            connection.abort()
-            raise RemoteError("CLIENT.UNREACHABLE", f"{address}: no answer in time.") from error
-        except OSError as error:
-            words = error.strerror or str(error)
-            raise RemoteError("CLIENT.UNREACHABLE", f"{address}: {words}.") from error
-        except asyncio.CancelledError:
-            connection.abort()
-            raise
-        if not connection.is_open:
-            raise connection.why
+        leg = await connect(
+            address.host,
+            address.port,
+            presented.roots_pem,
+            identity=presented.identity,
+            policy=POLICY,
+        )
+        connection = cls(leg, presented, when_over)
         connection.send(announcement.packet())
         return connection
 
     @property
     def is_open(self) -> bool:
-        return not self._is_over
+        return not self._over.is_set()
 
     @property
     def why(self) -> SealcastError:
         """Why it is over."""
-        return self.reason or RemoteError("PUBLISH.NODE_GONE", "It closed the connection.")
-
-    @property
-    def negotiated(self) -> Negotiated | None:
-        return self._tls.negotiated
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that were given to `send` and that the kernel has not taken, about."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._reason or RemoteError("PUBLISH.NODE_GONE", "It closed the connection.")
 
     async def admitted(self, wait_s: float) -> bool:
         """Whether the node said in time that we may send. Raises what ended the connection."""
-        over = asyncio.create_task(self._lost.wait())
-        admitted = asyncio.create_task(self._admitted.wait())
-        try:
-            await asyncio.wait(
-                {over, admitted}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            over.cancel()
-            admitted.cancel()
-        if self._is_over:
+        await _first(self._over, self._admitted, wait_s)
+        if not self.is_open:
             raise self.why
         return self._admitted.is_set()
 
     def send(self, data: bytes) -> None:
         """Whole packets; nothing happens once the connection is over."""
-        if data and not self._is_over:
-            self._tls.send(data)
-            self._flush()
+        if data and self.is_open:
+            self._waiting.append(data)
+            self.backlog += len(data)
+            self._empty.clear()
+            self._more.set()
 
     async def finish(self) -> bool:
-        """Say goodbye after the last byte and wait until the node has taken all; whether it did."""
-        if self._transport is None or self._is_over:
-            return False
+        """Send what waits, say goodbye, wait until the node has heard it; whether all was sent."""
         self._when_over = _nothing
-        self._tls.close()
-        self._flush()
+        await _first(self._over, self._empty, FINISH_S)
+        is_sent = self.is_open and self.backlog == 0
+        self._end(None)
+        self._cancel()
         try:
             async with asyncio.timeout(FINISH_S):
-                # The node closes when it has read our close_notify. Were we to close first, bytes
-                # of its own that come meanwhile would reset what it has not read.
-                await self._lost.wait()
+                await self._leg.close()
         except TimeoutError:
-            return False
+            is_sent = False
         finally:
-            self.abort()
-        return True
+            self._leg.abort()
+        return is_sent
 
     def abort(self) -> None:
-        """End it without a word."""
+        """End it at once; what waits is not sent."""
         self._when_over = _nothing
         self._end(None)
-        if self._transport is not None:
-            self._transport.abort()
-
-    # ---- asyncio.Protocol ----------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP's are
-        self._transport = transport
-        self._tls.begin()
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            plain = self._tls.receive(data)
-        except SealcastError as error:
-            self._flush()  # our alert
-            self._end(error)
-            return
-        self._flush()
-        if self._tls.negotiated is not None:
-            self._secured.set()
-        if plain is None:
-            self._end(None)
-        elif plain:
-            self._hear(plain)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        words = None if exc is None else RemoteError("PUBLISH.NODE_GONE", f"{exc}.")
-        self._end(words)
+        self._cancel()
+        self._leg.abort()
 
     # ---- inside --------------------------------------------------------------------------------
 
-    def _hear(self, plain: bytes) -> None:
-        # Nothing but one answer is expected; whatever else comes is not kept.
-        self._heard = (self._heard + plain)[:PACKET]
-        told = read_announcement(self._heard)
-        if told is not None and told.word is Word.ADMITTED:
-            self._admitted.set()
+    async def _pump(self) -> None:
+        """Send what waits, one write at a time: the leg keeps back what the network does."""
+        try:
+            while True:
+                while self._waiting:
+                    data = self._waiting.popleft()
+                    await self._leg.write(data)
+                    self.backlog -= len(data)
+                self._empty.set()
+                self._more.clear()
+                await self._more.wait()
+        except SealcastError as error:
+            self._end(error)
 
-    def _flush(self) -> None:
-        if self._transport is not None and (data := self._tls.outgoing()):
-            self._transport.write(data)
+    async def _listen(self) -> None:
+        heard = b""
+        try:
+            while plain := await self._leg.read():
+                # Nothing but one answer is expected; whatever else comes is not kept.
+                heard = (heard + plain)[:PACKET]
+                told = read_announcement(heard)
+                if told is not None and told.word is Word.ADMITTED:
+                    self._admitted.set()
+        except SealcastError as error:
+            self._end(error)
+        else:
+            self._end(None)
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     def _end(self, reason: SealcastError | None) -> None:
-        if self._is_over:
-            return
-        self._is_over, self.reason = True, reason
-        self._secured.set()
-        self._lost.set()
-        if self._transport is not None:
-            with contextlib.suppress(RuntimeError):
-                self._transport.close()
-        self._when_over()
+        if self.is_open:
+            self._reason = reason
+            self._over.set()
+            self._when_over()
+
+
+async def _first(one: asyncio.Event, other: asyncio.Event, wait_s: float) -> None:
+    """Wait for either, but not longer."""
+    waiting = [asyncio.create_task(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(waiting, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def _nothing() -> None: ...

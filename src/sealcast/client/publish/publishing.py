@@ -14,7 +14,7 @@ beside the old one, and the stream goes over as `sealcast.ts.switch` says. Where
 there, or the one there does not take what comes, whole packets are left out until a decoder can
 begin again, and counted. Memory is bounded by `BACKLOG`.
 
-Does not: know where the bytes come from (`input`) or how TLS is done (`tls`).
+Does not: know where the bytes come from (`input`) or how TLS is done (`connection`).
 
 The caller must still: end the task that runs it to stop at once, or stop its input to stop cleanly.
 """
@@ -32,7 +32,6 @@ from typing import Final, Protocol
 from sealcast.client.publish.connection import Address, Connection
 from sealcast.client.publish.identity import IdentityFiles
 from sealcast.client.publish.input import StreamInput
-from sealcast.client.publish.tls import PythonTls
 from sealcast.errors import RemoteError, SealcastError
 from sealcast.ts.announcement import RUN_BYTES, Announcement, Word
 from sealcast.ts.packet import PACKET, Cutter, null_packet
@@ -222,7 +221,7 @@ class Publishing:
         """See to it that there is a connection, and that it shows the newest certificate."""
         spoke = time.monotonic()
         while True:
-            self._look_at_files()
+            await self._look_at_files()
             self._drop_closed()
             now = time.monotonic()
             if self._opening is None and now >= self._retry.at and self._wants_connection():
@@ -238,7 +237,7 @@ class Publishing:
         # The serial, not the files: a new authority beside the same certificate is for next time.
         return self._present is None or self._present.presented.serial != self._newest.serial
 
-    def _look_at_files(self) -> None:
+    async def _look_at_files(self) -> None:
         stamp = self._files.stamp()
         rests, self._seen = stamp == self._seen, stamp
         # They are replaced one after the other: once they rest, they belong together.
@@ -246,7 +245,7 @@ class Publishing:
             return
         self._stamp = stamp
         try:
-            newest = self._files.load()
+            newest = await asyncio.to_thread(self._files.load)
         except SealcastError as error:
             # Whoever writes them may be in the middle of it; the old ones are still good.
             if not self._unread:
@@ -266,6 +265,7 @@ class Publishing:
         for gone in (self._present, self._blocked):
             if gone is not None and not gone.is_open:
                 self._tell("the node is gone", **_why(gone.why))
+                gone.abort()
                 self._present = self._blocked = None
                 self._finish_change_without_present()
 
@@ -290,22 +290,22 @@ class Publishing:
             self._run = secrets.token_bytes(RUN_BYTES)
         word = Word.CONTINUES if continues else Word.BEGINS
         presented = self._newest
+        opened: Connection | None = None
         try:
             opened = await Connection.open(
-                self._address,
-                PythonTls(presented.context, self._address.host),
-                presented,
-                Announcement(word, self._run),
-                self._stirred.set,
+                self._address, presented, Announcement(word, self._run), self._stirred.set
             )
             answered = await opened.admitted(ADMIT_S)
         except SealcastError as error:
             wait = self._failed()
             self._tell("not connected", **_why(error), again_after=f"{wait:.1f} s")
-            return
+        else:
+            self._admit(opened, answered=answered)
+            opened = None
         finally:
             self._opening = None
-        self._admit(opened, answered=answered)
+            if opened is not None:
+                opened.abort()
 
     def _admit(self, opened: Connection, *, answered: bool) -> None:
         self._retry.succeeded()
@@ -333,12 +333,10 @@ class Publishing:
 
 
 def _told(connection: Connection) -> dict[str, object]:
-    presented, negotiated = connection.presented, connection.negotiated
+    presented, facts = connection.presented, connection.facts
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(presented.not_after_unix))
-    told: dict[str, object] = {"certificate": presented.serial, "until": until}
-    if negotiated is not None:
-        told["tls"] = f"{negotiated.version} {negotiated.cipher}"
-    return told
+    tls = f"{facts.version} {facts.cipher} {facts.group}"
+    return {"certificate": presented.serial, "until": until, "tls": tls}
 
 
 def _why(error: SealcastError) -> dict[str, object]:
