@@ -1580,6 +1580,11 @@ _NODE: Final = (
         "Make room or choose another folder, then try again; the detail has the system's words.",
     ),
     (
+        "IDENTITY.NOT_ITS_FILES",
+        "The folder has files of that name that belong to another identity.",
+        "Give --out a folder of its own for each end.",
+    ),
+    (
         "IDENTITY.NO_AUTHORITY",
         "There is no authority in this folder.",
         "Make one with `sealcast identity init`, or name the folder of one: --data, in the "

@@ -111,6 +111,50 @@ def test_an_end_called_authority_keeps_its_certificate_beside_the_root(
     }
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("issue", "viewer/venue-1"),
+        ("sign", "venue-1.csr", "viewer/venue-1"),
+    ],
+)
+def test_two_ends_with_one_last_name_do_not_overwrite_each_other(
+    data: Path, tmp_path: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "venue-1.csr").write_bytes(request(subject="venue-1"))
+    assert run("issue", ENCODER, "--out", "out") == 0
+    before = (tmp_path / "out/venue-1.pem").read_bytes()
+    assert run(*words, "--out", "out") == 1
+    assert "IDENTITY.NOT_ITS_FILES" in capsys.readouterr().err
+    assert (tmp_path / "out/venue-1.pem").read_bytes() == before
+    assert [row.name for row in Store.open(data).issued()] == [ENCODER], "nothing was issued"
+    assert run(*words, "--out", "other") == 0
+    assert run("issue", ENCODER, "--out", "out") == 0, "its own are replaced"
+
+
+def test_one_end_keeps_its_clients_and_its_servers_files_apart(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", "node/a", "--host", "a.venue.example", "--out", "out") == 0
+    assert run("issue", "node/a", "--as", "client", "--out", "out") == 1
+    assert "IDENTITY.NOT_ITS_FILES" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("issue", ENCODER, "--out", "/proc/nowhere"), "IDENTITY.NOT_WRITTEN"),
+        (("sign", "nowhere.csr", ENCODER, "--out", "out"), "IDENTITY.REQUEST_MALFORMED"),
+    ],
+)
+def test_what_fails_before_the_authority_is_asked_stands_in_the_journal_too(
+    data: Path, words: tuple[str, ...], code: str
+) -> None:
+    assert run(*words) == 1
+    last = Store.open(data).journal()[-1]
+    assert (last.action, last.name, last.outcome) == (words[0], ENCODER, code)
+
+
 def test_a_request_is_signed_and_no_key_is_written(data: Path, tmp_path: Path) -> None:
     (tmp_path / "venue-1.csr").write_bytes(request(subject="venue-1"))
     assert run("sign", "venue-1.csr", ENCODER, "--out", "out") == 0

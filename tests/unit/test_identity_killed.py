@@ -6,6 +6,7 @@ as a loss of power would (SIGKILL: no handler, no `finally`), and what it left i
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
@@ -13,6 +14,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -118,7 +120,7 @@ def test_issuing_killed_at_any_line_leaves_a_store_that_knows_every_certificate(
         assert len(serials) <= len(known) + 1
         known = set(serials)
         _check_files(out, known)
-    assert (out / "venue-1.pem").exists()
+    assert {path.name for path in out.iterdir()} == {"venue-1.pem", "venue-1-key.pem"}
     assert authority.issue(WANTED, NOW, who="ada").serial not in known
 
 
@@ -131,6 +133,8 @@ def _check_files(out: Path, known: set[str]) -> None:
     if chain.exists():
         leaf, _ = x509.load_pem_x509_certificates(chain.read_bytes())
         assert f"{leaf.serial_number:x}" in known
+        held = serialization.load_pem_private_key(key.read_bytes(), None)
+        assert held.public_key() == leaf.public_key(), "a chain is never beside another one's key"
     for path in out.glob(".*"):
         assert path.stat().st_mode & 0o077 == 0 or b"PRIVATE" not in path.read_bytes()
 
@@ -196,6 +200,39 @@ def test_a_file_is_the_old_one_or_the_new_one_wherever_the_writer_dies(tmp_path:
         seen.add(held)
         write_private(path, old)
     assert seen == {old, new}
+
+
+def test_what_killed_writers_left_is_swept_and_what_living_ones_write_is_not(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "key.pem"
+    for _ in every_line(lambda: write_private(path, b"new")):
+        pass
+    left = tmp_path / ".key.pem.0badf00d"
+    others = {tmp_path / ".key.pem.backup", tmp_path / ".other.pem.0badf00d"}
+    for file in (left, *others):
+        file.write_bytes(b"a key, perhaps")
+    with left.open("rb") as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        write_private(path, b"new")
+        assert left.exists(), "its writer lives"
+    write_private(path, b"new")
+    assert set(tmp_path.iterdir()) == {path, *others}
+
+
+def test_of_many_writers_of_one_file_none_loses_its_draft_to_another(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    contents = [bytes([65 + number]) * 100_000 for number in range(8)]
+
+    def write(content: bytes) -> None:
+        for _ in range(20):
+            write_private(path, content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        for job in [pool.submit(write, content) for content in contents]:
+            job.result(timeout=120)
+    assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def told_on_a_full_disk(work: Callable[[], object], room: int) -> str:

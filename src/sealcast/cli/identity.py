@@ -23,9 +23,11 @@ from sealcast.cli.authority_options import (
 from sealcast.cli.durations import seconds
 from sealcast.cli.settings import ConfigFile, load_config, open_state
 from sealcast.errors import LocalError
-from sealcast.identity.authority import Wanted
+from sealcast.identity import profiles
+from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
-from sealcast.identity.issued import Certified, Issued
+from sealcast.identity.issued import Certified, Issued, check_place
+from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import hand_out, read_passphrase
 from sealcast.identity.profiles import Side
 from sealcast.secret import Secret
@@ -120,7 +122,8 @@ def issue(
     else:
         authority = open_authority(data, passphrase_file)
         wanted = _wanted(name, profile, as_, host, lifetime)
-        _try_folder(out)
+        with authority.noting("issue", wanted, now(), who()):
+            _check_place(authority, wanted, out)
         issued = authority.issue(wanted, now(), who=who(), kind=key)
         root_pem, fingerprint = authority.bundle_pem(now()), authority.fingerprint(now())
     stem = _stem(name)
@@ -143,13 +146,16 @@ def sign(
     lifetime: Lifetime = None,
 ) -> None:
     """Sign a request for NAME, whose key its holder made and keeps."""
-    try:
-        pem = request.read_bytes()
-    except OSError as error:
-        raise LocalError("IDENTITY.REQUEST_MALFORMED", f"{request}: {error.strerror}.") from error
     authority = open_authority(data, passphrase_file)
     wanted = _wanted(name, profile, as_, host, lifetime)
-    _try_folder(out)
+    with authority.noting("sign", wanted, now(), who()):
+        try:
+            pem = request.read_bytes()
+        except OSError as error:
+            raise LocalError(
+                "IDENTITY.REQUEST_MALFORMED", f"{request}: {error.strerror}."
+            ) from error
+        _check_place(authority, wanted, out)
     signed = authority.sign(pem, wanted, now(), who=who())
     chain = signed.save(out, _stem(name))
     _say(
@@ -234,8 +240,11 @@ def _stem(name: str) -> str:
     return name.replace("/", "-") if f"{last}.pem" == ROOT_FILE else last
 
 
-def _try_folder(out: Path) -> None:
-    """Whether something can be written there, before anything is issued."""
+def _check_place(authority: Authority, wanted: Wanted, out: Path) -> None:
+    """Whether the files can be written, and over nobody else's, before anything is issued."""
+    uri = spiffe_id(authority.trust_domain, check_name(wanted.name))
+    side = wanted.side or profiles.profile(wanted.profile).sides[0]
+    check_place(out, _stem(wanted.name), uri, side)
     probe = out / f".{secrets.token_hex(4)}"
     hand_out(probe, b"")
     probe.unlink()

@@ -12,8 +12,43 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
     serialize_key_and_certificates,
 )
 
-from sealcast.identity.private_files import hand_out
+from sealcast.errors import LocalError
+from sealcast.identity.private_files import hand_out, handing_out, write_pair
+from sealcast.identity.profiles import Side
 from sealcast.secret import Secret
+
+
+def check_place(folder: Path, stem: str, uri: str, side: Side) -> None:
+    """Whether files called `stem` would be written over those of somebody else: two ends may have
+    the same last part of their names, and one end may be a client here and a server there.
+
+    IDENTITY.NOT_ITS_FILES.
+    """
+    try:
+        held = (folder / f"{stem}.pem").read_bytes()
+    except OSError:
+        return  # whether it can be written is another question
+    if _whose(held) not in ((uri, side), None):
+        raise LocalError("IDENTITY.NOT_ITS_FILES", f"It is {folder / stem}.pem.")
+
+
+def _check_same(chain_pem: bytes, folder: Path, stem: str) -> None:
+    mine = _whose(chain_pem)
+    if mine is not None:
+        check_place(folder, stem, *mine)
+
+
+def _whose(chain_pem: bytes) -> tuple[str, Side] | None:
+    """The SPIFFE ID and the side of a leaf; None without them: such files are nobody's."""
+    try:
+        extensions = x509.load_pem_x509_certificates(chain_pem)[0].extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        usages = list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    sides = [side for side in Side if side.usage in usages]
+    return (uris[0], sides[0]) if uris and sides else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +63,8 @@ class Certified:
     not_after_unix: int
 
     def save(self, folder: Path, stem: str) -> Path:
-        """Writes `stem.pem` and returns its path; IDENTITY.NOT_WRITTEN."""
+        """Writes `stem.pem` and returns its path; IDENTITY.NOT_WRITTEN, IDENTITY.NOT_ITS_FILES."""
+        _check_same(self.chain_pem, folder, stem)
         path = folder / f"{stem}.pem"
         hand_out(path, self.chain_pem, mode=0o644)
         return path
@@ -51,11 +87,14 @@ class Issued:
         return f"Issued(name={self.name!r}, serial={self.serial!r})"
 
     def save(self, folder: Path, stem: str) -> tuple[Path, Path]:
-        """Writes `stem.pem` and `stem-key.pem` (mode 0600); both paths. IDENTITY.NOT_WRITTEN."""
+        """Writes `stem.pem` and `stem-key.pem` (mode 0600); both paths.
+
+        IDENTITY.NOT_WRITTEN, IDENTITY.NOT_ITS_FILES.
+        """
+        _check_same(self.chain_pem, folder, stem)
         chain, key = folder / f"{stem}.pem", folder / f"{stem}-key.pem"
-        # The key first: a chain is never there without its key.
-        hand_out(key, self.key_pem)
-        hand_out(chain, self.chain_pem, mode=0o644)
+        with handing_out(chain):
+            write_pair(chain, self.chain_pem, key, self.key_pem)
         return chain, key
 
     def pkcs12(self, root_pem: bytes, passphrase: Secret) -> bytes:

@@ -1,11 +1,15 @@
 """Files that only their owner may read.
 
 Does: writes them whole or not at all (a new file in the same folder, flushed, renamed), mode 0600,
-folder 0700; refuses to read one that others could have read.
+folder 0700; removes what killed writers left; refuses to read one that others could have read.
 """
 
+import fcntl
 import os
+import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,28 +21,92 @@ LEAST_PASSPHRASE: Final = 12
 
 def write_private(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Puts `content` into `path`, atomically; readers see the old file or the new one."""
+    with _draft(path, content, mode) as fresh:
+        fresh.replace(path)
+        sync_folder(path.parent)
+
+
+def write_pair(chain: Path, chain_pem: bytes, key: Path, key_pem: bytes) -> None:
+    """A chain and its key, in one folder. Whenever the writer dies: the old pair, a key whose chain
+    is missing, or the new pair; never a chain beside another one's key.
+
+    An end that reads while this writes may meet no chain. One that renews by itself has folders
+    that are swapped whole.
+    """
+    with _draft(key, key_pem, 0o600) as fresh_key, _draft(chain, chain_pem, 0o644) as fresh_chain:
+        chain.unlink(missing_ok=True)
+        # Each step is on the disk before the next: a loss of power keeps their order.
+        sync_folder(chain.parent)
+        fresh_key.replace(key)
+        sync_folder(key.parent)
+        fresh_chain.replace(chain)
+        sync_folder(chain.parent)
+
+
+@contextmanager
+def _draft(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """A new file with `content` beside `path`, hidden, to be renamed; else it is gone after it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    # The mode is given at creation: there is no moment at which others could open it.
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    _sweep(path)
+    fresh, descriptor = _opened(path, mode)
     try:
+        # The lock goes with the descriptor, however its process ends: see `_sweep`.
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_folder(path.parent)
-    except BaseException:
+            yield fresh
+    finally:
         fresh.unlink(missing_ok=True)
-        raise
+
+
+def _opened(path: Path, mode: int) -> tuple[Path, int]:
+    """A fresh name and a descriptor that holds the lock of its file."""
+    while True:
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # The mode is given at creation: there is no moment at which others could open it.
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink == 1:
+            return fresh, descriptor
+        # It was swept away before it was locked.
+        os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Removes what writers of `path` left that were killed: perhaps a key. Whoever is still writing
+    holds the lock of its draft.
+    """
+    draft = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}")
+    for left in path.parent.iterdir():
+        if not draft.fullmatch(left.name):
+            continue
+        try:
+            descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue  # renamed meanwhile, or not ours to open
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink(missing_ok=True)
+        except OSError:
+            pass  # its writer lives
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def handing_out(path: Path) -> Iterator[None]:
+    """For what an operator asked for: IDENTITY.NOT_WRITTEN where it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalError("IDENTITY.NOT_WRITTEN", f"{path}: {error.strerror}.") from error
 
 
 def hand_out(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """`write_private` for what an operator asked for; IDENTITY.NOT_WRITTEN where it cannot be."""
-    try:
+    with handing_out(path):
         write_private(path, content, mode=mode)
-    except OSError as error:
-        raise LocalError("IDENTITY.NOT_WRITTEN", f"{path}: {error.strerror}.") from error
 
 
 def sync_folder(folder: Path) -> None:
