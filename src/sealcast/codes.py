@@ -1585,6 +1585,21 @@ _NODE: Final = (
         "Give --out a folder of its own for each end.",
     ),
     (
+        "IDENTITY.BACKUP_DAMAGED",
+        "The file is not a backup of an authority, or it was changed since it was made.",
+        "Take another one: `sealcast identity backup` makes them.",
+    ),
+    (
+        "IDENTITY.LIST_REFUSED",
+        "A revocation list is not of this authority, so nothing is revoked by it.",
+        "Give lists of `sealcast identity crl`, or what a node served of this authority.",
+    ),
+    (
+        "IDENTITY.OLD_ONE_MAY_RUN",
+        "Two copies of one authority know nothing of one another's revocations and tokens.",
+        "End the old one for good, then say so: --old-one-is-gone.",
+    ),
+    (
         "IDENTITY.NO_AUTHORITY",
         "There is no authority in this folder.",
         "Make one with `sealcast identity init`, or name the folder of one: --data, in the "

@@ -245,6 +245,28 @@ def test_what_is_due_is_a_table_json_and_an_exit_code(
     assert "IDENTITY.CERTIFICATE_MALFORMED" in capsys.readouterr().err
 
 
+def test_an_authority_is_backed_up_and_restored_by_who_says_that_the_old_one_is_gone(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("issue", ENCODER, "--out", "out") == 0
+    assert run("backup", "--out", "copy.tar") == 0
+    assert "root's key is in it" in capsys.readouterr().out
+    assert (tmp_path / "copy.tar").stat().st_mode & 0o777 == 0o600
+    assert run("revoke", ENCODER) == 0
+    assert run("crl", "--out", "lists.pem") == 0
+    words = ("restore", "copy.tar", "--data", "new", "--crl", "lists.pem")
+    assert run(*words) == 1
+    assert "IDENTITY.OLD_ONE_MAY_RUN" in capsys.readouterr().err
+    assert run(*words, "--old-one-is-gone") == 0
+    told = capsys.readouterr().out
+    assert "revoked again, by lists          1" in told
+    assert "neither revoked nor renewed" in told
+    assert run("list", "--data", "new", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["revoked_why"] == "unspecified"
+    assert run("restore", "nowhere.tar", "--data", "other", "--old-one-is-gone") == 1
+    assert "IDENTITY.BACKUP_DAMAGED" in capsys.readouterr().err
+
+
 def test_the_reasons_to_revoke_are_those_of_the_library() -> None:
     assert {*REASONS, Reason.CA_COMPROMISE.value} == {reason.value for reason in Reason}
 

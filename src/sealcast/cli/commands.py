@@ -80,4 +80,10 @@ identity.command(
     "sealcast.cli.identity_roll:roll", name="roll", help="New authorities in place of the old."
 )
 identity.command("sealcast.cli.identity_due:due", name="due", help="What ends soon.")
+identity.command(
+    "sealcast.cli.identity_backup:backup", name="backup", help="Copy the authority into a file."
+)
+identity.command(
+    "sealcast.cli.identity_backup:restore", name="restore", help="Bring it back from a copy."
+)
 app.command(identity)

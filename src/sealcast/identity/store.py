@@ -300,6 +300,16 @@ class Store:
         """
         return _connect(self.file, check_same_thread=False)
 
+    def copied(self) -> bytes:
+        """The whole file as of one moment, while others write on. IDENTITY.STORE_*."""
+        with _told(self.file), _connection(self.file) as connection:
+            copy = sqlite3.connect(":memory:")
+            try:
+                connection.backup(copy)
+                return copy.serialize()
+            finally:
+                copy.close()
+
     @contextmanager
     def telling(self) -> Iterator[None]:
         """sqlite3's and the system's errors as IDENTITY.STORE_LOCKED or IDENTITY.STORE_DAMAGED."""
