@@ -38,6 +38,9 @@ pub const TARGETS: &[Target] = &[
     targets::dtls_datagrams::TARGET,
     targets::dtls_session::TARGET,
     targets::leg_datagrams::TARGET,
+    targets::ice_candidates::TARGET,
+    targets::tls_opening::TARGET,
+    targets::pem::TARGET,
 ];
 
 /// The target of this name.

@@ -46,7 +46,6 @@ mod limits;
 mod places;
 mod pool;
 mod proxy;
-mod record;
 mod shares;
 mod stream;
 mod streams;

@@ -17,13 +17,12 @@ use std::time::Duration;
 
 use boring::error::ErrorStack;
 use boring::ssl::{ErrorCode, Ssl, SslMode, SslRef, SslStream};
-use sealcast_tls::server::HandshakeFailure;
+use sealcast_tls::server::{HandshakeFailure, Opening};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, Sleep};
 
 use crate::limits::{Limits, COALESCE, GATHER_BELOW, READ_BUFFER, RECORD_PLAINTEXT};
-use crate::record::Opening;
 
 /// Application bytes that a connection carried, before sealing and after opening.
 #[derive(Debug, Default)]

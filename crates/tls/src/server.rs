@@ -11,12 +11,13 @@
 //! the client is, not what it may do.
 //!
 //! **What the caller must still do.** Limit the time of a handshake
-//! ([`HandshakeFailure::timed_out`]), keep the first bytes of a connection for [`classify`], let
-//! the connections of a replaced context end by themselves, and end those whose certificate is
-//! revoked after their handshake ([`chain_of`]).
+//! ([`HandshakeFailure::timed_out`]), keep the first bytes of a connection for [`classify`]
+//! ([`Opening`] does), let the connections of a replaced context end by themselves, and end those
+//! whose certificate is revoked after their handshake ([`chain_of`]).
 
 mod chain;
 mod failure;
+mod opening;
 pub(crate) mod revoked;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use boring::x509::store::X509StoreBuilder;
 
 pub use chain::{judge_chain, leaf_of};
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
+pub use opening::Opening;
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
 
 use crate::{

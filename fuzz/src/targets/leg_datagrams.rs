@@ -26,7 +26,7 @@ const MOST_ANSWERS: usize = 128;
 static IDENTITY: LazyLock<Arc<Identity>> =
     LazyLock::new(|| Arc::new(Identity::ephemeral().expect("the engine makes a certificate")));
 
-fn here() -> SocketAddr {
+pub(super) fn here() -> SocketAddr {
     (Ipv4Addr::new(192, 0, 2, 1), 5000).into()
 }
 
@@ -41,7 +41,7 @@ fn credentials(name: &str) -> IceCredentials {
     }
 }
 
-fn leg(side: Side, now: Instant) -> Leg {
+pub(super) fn leg(side: Side, now: Instant) -> Leg {
     let (local, remote_name, address) = match side {
         Side::Server => ("server", "client", here()),
         Side::Client => ("client", "server", remote(1)),

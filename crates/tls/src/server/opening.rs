@@ -3,17 +3,18 @@
 //! Both serve only to explain a handshake that failed. They are not authenticated and change no
 //! state.
 
-use sealcast_tls::server::{alert_in_clear, HandshakeFailure, FIRST_BYTES};
+use super::{alert_in_clear, HandshakeFailure, FIRST_BYTES};
 
-/// Follows the record layer from the first byte on (RFC 8446 §5.1: type, version, length) until the
-/// handshake is over.
+/// What a connection's client says from its first byte until the handshake is over.
+///
+/// Follows the record layer from the first byte on (RFC 8446 §5.1: type, version, length).
 ///
 /// A client that rejects our certificate may answer with an alert in clear although we already
 /// expect sealed records; BoringSSL then reports a record that it could not open, and the reason
 /// would be lost. A record of type 21 with two bytes cannot be a sealed one: every cipher adds more
 /// than that.
 #[derive(Default)]
-pub(crate) struct Opening {
+pub struct Opening {
     first: Vec<u8>,
     header: [u8; 5],
     header_len: usize,
@@ -27,7 +28,7 @@ const ALERT: u8 = 21;
 
 impl Opening {
     /// Takes the next bytes that arrived on the connection.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+    pub fn push(&mut self, mut bytes: &[u8]) {
         let room = FIRST_BYTES.saturating_sub(self.first.len());
         self.first
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -69,12 +70,14 @@ impl Opening {
     }
 
     /// The first bytes of the connection, at most [`FIRST_BYTES`].
-    pub(crate) fn first_bytes(&self) -> &[u8] {
+    #[must_use]
+    pub fn first_bytes(&self) -> &[u8] {
         &self.first
     }
 
     /// The last alert that came in clear, as the reason of a failed handshake.
-    pub(crate) fn clear_alert(&self) -> Option<HandshakeFailure> {
+    #[must_use]
+    pub fn clear_alert(&self) -> Option<HandshakeFailure> {
         let [level, description] = self.seen?;
         alert_in_clear(&[ALERT, 3, 3, 0, 2, level, description])
     }
