@@ -1065,9 +1065,9 @@ _KEYS: Final = (
     ),
     (
         "SRTP.BUFFER_TOO_SMALL",
-        "A packet has no room for what protection adds and was not sent.",
-        "Leave as many bytes free behind it as the sender's overhead; if a node says this, report "
-        "it.",
+        "The buffer for a packet's result is too small, and nothing was protected or opened.",
+        "Leave the sender's overhead free behind a packet to protect, and give a packet to open as "
+        "many bytes as it has; if a node says this, report it.",
     ),
     (
         "SRTP.SSRC_NOT_DECLARED",

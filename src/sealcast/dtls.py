@@ -127,6 +127,7 @@ class DtlsIdentity:
 
         `algorithm` is sha-256, sha-384 or sha-512; LocalError ``DTLS.BAD_ARGUMENT`` otherwise.
         """
+        _typed("algorithm", algorithm, str, "a str")
         if algorithm.lower() not in _HASHES:
             raise _bad(f"algorithm is {', '.join(_HASHES)}, got {algorithm!r}")
         return f"{algorithm.lower()} {self._handle.fingerprint(algorithm)}"
@@ -339,7 +340,8 @@ class DtlsEndpoint:
         (256 to 9000, without IP and UDP headers). A handshake that is not over after
         `handshake_timeout` seconds ends with ``DTLS.TIMEOUT``; its first retransmission comes after
         `initial_timeout` (0.05 to 10; twice the round trip is good), each next one after twice the
-        time.
+        time, until the repeats that are left (twelve in all) are spread over the rest of
+        `handshake_timeout`.
 
         Raises LocalError: ``TLS.BAD_POLICY``, ``DTLS.BAD_FINGERPRINT``,
         ``TLS.UNREADABLE_CERTIFICATE`` (of the authority), ``DTLS.BAD_ARGUMENT`` (the role, a time
@@ -360,22 +362,30 @@ class DtlsEndpoint:
             )
         if isinstance(expected, str):
             raise LocalError("DTLS.BAD_FINGERPRINT", "`expected` is a sequence of fingerprints.")
-        for one in expected or ():
+        expected = tuple(expected or ())
+        for one in expected:
             _typed("a fingerprint in `expected`", one, str, "a str such as 'sha-256 AB:CD:…'")
         if isinstance(authority, bytes | str):
             authority = Authority(authority)
         if authority is not None:
             _typed("authority", authority, Authority, "an Authority or a PEM bundle")
             _typed("the roots of `authority`", authority.roots, (bytes, str), "a PEM bundle")
+            for name in ("uri", "dns"):
+                asked: object = getattr(authority, name)
+                _typed(f"the authority's {name}", asked, (str, type(None)), "a str or None")
         if policy is None:
             policy = DtlsPolicy()
         _typed("policy", policy, DtlsPolicy, "a DtlsPolicy")
         for name in ("groups", "srtp_profiles"):
             names: object = getattr(policy, name)
             _typed(f"the policy's {name}", names, (tuple, list), "a tuple of names")
+            for one in getattr(policy, name):
+                _typed(f"each of the policy's {name}", one, str, "a name")
+        for name in ("min_version", "max_version"):
+            _typed(f"the policy's {name}", getattr(policy, name), str, "a str")
         spec = wire.DtlsEndpointSpec(
             role=role,
-            fingerprints=tuple(map(_fingerprint, expected or ())),
+            fingerprints=tuple(map(_fingerprint, expected)),
             peer_uri=authority.uri if authority else None,
             peer_dns=authority.dns if authority else None,
             min_version=policy.min_version,
@@ -383,8 +393,8 @@ class DtlsEndpoint:
             groups=":".join(policy.groups),
             srtp_profiles=tuple(policy.srtp_profiles),
             mtu=mtu,
-            handshake_timeout_s=handshake_timeout,
-            initial_timeout_s=initial_timeout,
+            handshake_timeout_s=float(handshake_timeout),
+            initial_timeout_s=float(initial_timeout),
         )
         roots = _octets(authority.roots) if authority else None
         try:
@@ -498,7 +508,9 @@ def _seconds(name: str, value: float, least: float, most: float) -> None:
 
 
 def _octets(pem: bytes | str) -> bytes:
-    return pem.encode() if isinstance(pem, str) else pem
+    _typed("PEM", pem, (bytes, str), "bytes or a str")
+    # PEM is ASCII; anything else in it is for its reader to refuse.
+    return pem.encode(errors="replace") if isinstance(pem, str) else pem
 
 
 def _local(error: _core.CoreError) -> LocalError:

@@ -371,6 +371,11 @@ def test_what_cannot_be_carried_out_is_refused_at_construction(
         ({"expected": None, "authority": Authority(5)}, "roots of `authority` must be a PEM"),  # type: ignore[arg-type]
         ({"mtu": 1200.0}, "mtu must be a whole number of bytes, not float"),
         ({"handshake_timeout": None}, "handshake_timeout must be a number of seconds"),
+        ({"policy": DtlsPolicy(min_version=1.2)}, "the policy's min_version must be a str"),  # type: ignore[arg-type]
+        ({"policy": DtlsPolicy(max_version=None)}, "the policy's max_version must be a str"),  # type: ignore[arg-type]
+        ({"policy": DtlsPolicy(groups=(5,))}, "each of the policy's groups must be a name"),  # type: ignore[arg-type]
+        ({"policy": DtlsPolicy(srtp_profiles=(5,))}, "each of the policy's srtp_profiles must"),  # type: ignore[arg-type]
+        ({"expected": None, "authority": Authority("x", uri=5)}, "the authority's uri must be"),  # type: ignore[arg-type]
     ],
 )
 def test_a_value_of_another_type_is_refused_by_its_name(changes: dict[str, Any], said: str) -> None:
@@ -378,11 +383,23 @@ def test_a_value_of_another_type_is_refused_by_its_name(changes: dict[str, Any],
         client(**changes)
 
 
+def test_fingerprints_may_come_one_by_one_and_times_as_whole_numbers() -> None:
+    endpoint = client(expected=(one for one in [FOREIGN]), handshake_timeout=9, initial_timeout=1)
+    assert endpoint.deadline == pytest.approx(BEGAN + 1)
+    assert client(handshake_timeout=True).deadline == pytest.approx(BEGAN + 0.4)
+
+
 def test_an_identity_that_is_none_is_refused_by_its_name() -> None:
     with pytest.raises(TypeError, match="identity must be a DtlsIdentity, not NoneType"):
         DtlsEndpoint("client", None, expected=[FOREIGN], now=0.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"key must be a sealcast.Secret: Secret\(pem\), not bytes"):
         DtlsIdentity.from_pem(b"", b"key")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="PEM must be bytes or a str, not NoneType"):
+        DtlsIdentity.from_pem(None, Secret(b"key"))  # type: ignore[arg-type]
+    with pytest.raises(LocalError, match="no CERTIFICATE block"):
+        DtlsIdentity.from_pem("\ud800", Secret(b"key"))
+    with pytest.raises(TypeError, match="algorithm must be a str"):
+        DtlsIdentity.generate().fingerprint(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("datagram", [100_000_000, -1, [22, 254], "text", None])

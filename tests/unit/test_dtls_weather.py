@@ -185,3 +185,6 @@ def test_retransmissions_come_at_growing_intervals() -> None:
     assert gaps[0] == pytest.approx(0.1, abs=0.001)
     assert gaps[1] == pytest.approx(0.2, abs=0.001)
     assert gaps == pytest.approx(sorted(gaps), abs=0.01)
+    # Decision 0007: twelve repeats, and the last ones are spread over what is left of the time.
+    assert len(gaps) == 12
+    assert gaps[-1] < 20.0 / 12 * 1.5

@@ -88,12 +88,14 @@ def test_packet_and_target_may_overlap_in_any_way() -> None:
 def test_a_target_without_room_is_refused_and_nothing_is_spent() -> None:
     sender, receiver = ends()
     packet = rtp(1)
-    with pytest.raises(BufferTooSmall):
+    with pytest.raises(BufferTooSmall, match="target has 43 bytes and the packet needs 44"):
         sender.protect_into(packet, bytearray(len(packet) + sender.rtp_overhead - 1))
     protected = sender.protect(packet)
-    with pytest.raises(BufferTooSmall):
+    with pytest.raises(BufferTooSmall, match="target has 43 bytes and the packet needs 44"):
         receiver.unprotect_into(protected, bytearray(len(protected) - 1))
     assert receiver.unprotect(protected) == packet
+    for context in (sender, receiver):
+        assert context.totals().refused == {"SRTP.BUFFER_TOO_SMALL": 1}
 
 
 def test_a_list_has_a_result_or_an_error_for_each_packet() -> None:

@@ -152,6 +152,8 @@ def test_a_context_remembers_a_bounded_number_of_sources() -> None:
         ({"ssrcs": [2**32]}, "ssrcs is a whole number from 0 to 2.32 - 1, got 4294967296"),
         ({"ssrcs": [1, 2, 3], "max_ssrcs": 2}, "declares 3 SSRCs and max_ssrcs is 2"),
         ({"ssrcs": range(65_537)}, "max_ssrcs is from 1 to 65536, got 65537"),
+        # More than memory has room for; no more of them are asked for than are needed.
+        ({"ssrcs": range(2**32)}, "max_ssrcs is from 1 to 65536, got 65537"),
         ({"key_derivation_rate": -1}, "key_derivation_rate is a whole number .* got -1"),
         ({"key_derivation_rate": 2**40}, "key_derivation_rate is a whole number"),
         ({"encrypted_extensions": [256]}, "encrypted_extensions is a whole number .* got 256"),
@@ -168,6 +170,13 @@ def test_an_option_that_cannot_be_is_refused_with_a_sentence(
         with pytest.raises(BadOption, match=said) as refused:
             kind(GCM, *fresh(GCM), **option)
         assert refused.value.code == "SRTP.BAD_OPTION"
+
+
+@pytest.mark.parametrize("profile", [None, 5, b"AEAD_AES_128_GCM"])
+def test_what_is_no_profile_is_refused_by_its_name(profile: Any) -> None:
+    for kind in (SrtpSender, SrtpReceiver):
+        with pytest.raises(TypeError, match="profile must be an SrtpProfile, not"):
+            kind(profile, *fresh(GCM))
 
 
 def test_a_rollover_counter_and_its_ssrc_have_32_bits() -> None:

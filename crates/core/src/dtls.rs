@@ -406,7 +406,7 @@ impl Clock {
         if !origin.is_finite() {
             return Err(refusal(
                 DTLS_BAD_ARGUMENT,
-                format!("{origin} is not a point in time"),
+                format!("{origin:?} is not a point in time"),
             ));
         }
         Ok(Clock {
@@ -428,7 +428,7 @@ impl Clock {
             None => Err(refusal(
                 DTLS_BAD_ARGUMENT,
                 format!(
-                    "{now} is not a point in time of a clock that began at {}",
+                    "{now:?} is not a point in time of a clock that began at {:?}",
                     self.origin
                 ),
             )),

@@ -132,7 +132,7 @@ macro_rules! methods {
                     // A receiver makes no keystream that another one has not to make too.
                     key_reuse: false $(|| $option)*,
                 };
-                let profile = key::profile(py, profile.extract()?)?;
+                let profile = key::wanted_profile(profile)?;
                 let options = wanted.options(py)?;
                 let mki = key::mki(mki)?;
                 let key = key::master_key(profile, master_key, master_salt)?;

@@ -57,6 +57,9 @@ const STALE: Duration = Duration::from_secs(5);
 /// RFC 7675 §5.1.
 const CONSENT: Duration = Duration::from_secs(30);
 
+/// Addresses that a client leg probes at most; a server names a handful.
+const MAX_PROBED: usize = 64;
+
 /// What ICE has to say; told through [`Ice::poll`].
 #[derive(Debug)]
 pub(crate) enum IceOutput {
@@ -519,6 +522,9 @@ impl Generation {
     }
 
     fn add_remote(&mut self, address: SocketAddr) {
+        if self.agent.remote_candidates().count() >= MAX_PROBED {
+            return;
+        }
         // An address that cannot be a candidate is one that cannot be reached: nothing to probe.
         if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
             self.agent.add_remote_candidate(candidate);

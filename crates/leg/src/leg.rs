@@ -291,7 +291,8 @@ impl Leg {
         Ok(())
     }
 
-    /// Gives a client leg another address to probe; a server leg ignores it.
+    /// Gives a client leg another address to probe. A server leg ignores it, and a client leg what is
+    /// named after 64 of them.
     pub fn add_remote_candidate(&mut self, candidate: SocketAddr) {
         self.ice.add_remote(candidate);
     }

@@ -146,6 +146,11 @@ impl<S: Source> Context<S> {
         self.totals.with_streams(self.streams())
     }
 
+    /// Counts a packet that the caller refused by itself, for want of room.
+    pub fn count_refused(&mut self, fate: SrtpError) {
+        self.totals.count_refused(fate);
+    }
+
     /// Counts the packet if it goes no further.
     #[inline(always)]
     pub(crate) fn counted(
@@ -153,7 +158,7 @@ impl<S: Source> Context<S> {
         outcome: Result<usize, SrtpError>,
     ) -> Result<usize, SrtpError> {
         if let Err(fate) = outcome {
-            self.totals.count_refused(fate);
+            self.count_refused(fate);
         }
         outcome
     }

@@ -16,6 +16,9 @@ pub(crate) const TARGET: Target = Target {
     seeds,
 };
 
+/// Addresses that a leg probes, whatever it is told.
+const MOST_PROBED: usize = 64;
+
 /// Checks of one tick: the agent paces them, and answers a few old ones.
 const MOST_CHECKS: usize = 64;
 
@@ -24,6 +27,7 @@ fn run(bytes: &[u8]) {
     let mut now = Instant::now();
     let mut leg = leg(Side::Client, now);
     let mut named = HashSet::from([super::leg_datagrams::here()]);
+    let mut probed = HashSet::new();
     while !input.is_empty() {
         if let Some(candidate) = candidate(&mut input) {
             named.insert(candidate);
@@ -35,9 +39,11 @@ fn run(bytes: &[u8]) {
         while let Some(output) = leg.poll() {
             if let Output::Transmit { remote, .. } = output {
                 assert!(named.contains(&remote), "{remote} was not named");
+                probed.insert(remote);
                 checks += 1;
             }
         }
+        assert!(probed.len() <= MOST_PROBED, "{} addresses", probed.len());
         assert!(checks <= MOST_CHECKS, "{checks} checks at once");
         assert!(leg
             .deadline()

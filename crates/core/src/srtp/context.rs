@@ -33,6 +33,9 @@ pub(crate) trait Direction: Send + 'static {
     /// Why a packet was refused as malformed.
     fn why_malformed(kind: PacketKind, packet: &[u8], overhead: usize) -> String;
 
+    /// Counts a packet that was refused before the context saw it.
+    fn count_refused(&mut self, fate: SrtpError);
+
     /// Length of the result for a packet of `len` bytes, at most.
     fn result_len(len: usize, overhead: usize) -> usize;
 
@@ -63,6 +66,10 @@ impl Direction for Sender {
 
     fn why_malformed(kind: PacketKind, packet: &[u8], overhead: usize) -> String {
         why_not_protected(kind, packet, overhead)
+    }
+
+    fn count_refused(&mut self, fate: SrtpError) {
+        self.count_refused(fate);
     }
 
     #[inline]
@@ -117,6 +124,10 @@ impl Direction for Receiver {
 
     fn why_malformed(kind: PacketKind, packet: &[u8], overhead: usize) -> String {
         why_not_opened(kind, packet, overhead)
+    }
+
+    fn count_refused(&mut self, fate: SrtpError) {
+        self.count_refused(fate);
     }
 
     #[inline]
@@ -333,8 +344,15 @@ impl<D: Direction> Context<D> {
                 let context = state.open().map_err(|refusal| refusal.raised(py))?;
                 let len = packet.len();
                 // A plain packet is shorter than the protected one, which has to fit all the same.
-                if target.len() < len.max(D::result_len(len, self.overhead(kind))) {
-                    return Err(Refusal::from(SrtpError::BufferTooSmall).raised(py));
+                let least = len.max(D::result_len(len, self.overhead(kind)));
+                if target.len() < least {
+                    context.count_refused(SrtpError::BufferTooSmall);
+                    let said = format!(
+                        "The target has {} bytes and the packet needs {least}",
+                        target.len()
+                    );
+                    let refusal = Refusal::from(SrtpError::BufferTooSmall);
+                    return Err(raisable(refusal.exception(py, Some(&said))));
                 }
                 // SAFETY: both views are held, the target has room, the GIL keeps other Python
                 // code away, and the one slice is made after the move.

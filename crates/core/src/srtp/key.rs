@@ -1,11 +1,23 @@
 //! Profile, master key and master salt as Python hands them in.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use sealcast_srtp::{MasterKey, Mki, Profile};
 
 use super::memory::readable;
 use super::refusal::refused;
 use crate::error::UNKNOWN_PROFILE;
+
+/// The profile that a caller hands in.
+pub(crate) fn wanted_profile(value: &Bound<'_, PyAny>) -> PyResult<Profile> {
+    match value.extract() {
+        Ok(name) => profile(value.py(), name),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "profile must be an SrtpProfile, not {}",
+            value.get_type().name()?
+        ))),
+    }
+}
 
 /// The profile with this name (`sealcast.srtp.SrtpProfile` is a string enumeration).
 pub(crate) fn profile(py: Python<'_>, name: &str) -> PyResult<Profile> {

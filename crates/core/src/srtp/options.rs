@@ -175,6 +175,8 @@ where
     let py = values.py();
     values
         .try_iter()?
+        // One more than there may be says enough, however many there are.
+        .take(Options::MOST_SSRCS + 1)
         .map(|value| value?.extract::<Whole>()?.fit(py, name))
         .collect()
 }
