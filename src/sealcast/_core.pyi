@@ -320,8 +320,42 @@ class KeySpent:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
+class _SrtpContext:
+    """What the two classes have in common; it is known to type checkers alone."""
+
+    @property
+    def profile(self) -> SrtpProfile:
+        """The profile of its keys."""
+    def add_key(
+        self, mki: BytesLike, master_key: BytesLike | Secret, master_salt: BytesLike | Secret
+    ) -> None:
+        """Hold another master key; its identifier is as long as the first one's."""
+    def remove_key(self, mki: BytesLike) -> None:
+        """Forget and wipe a master key."""
+    @property
+    def mkis(self) -> list[bytes]:
+        """The identifiers of the keys that it holds."""
+    def set_roc(self, ssrc: int, roc: int) -> None:
+        """Start a source at this rollover counter (RFC 3711 §3.3.1), before its first packet."""
+    def statistics(self) -> list[SrtpStream]:
+        """What it knows of each source."""
+    def totals(self) -> SrtpTotals:
+        """What it has counted over all sources, known or not."""
+    def events(self) -> list[KeyNearlySpent | KeySpent]:
+        """What happened to its keys since the last call; each comes once per key and protocol."""
+    def close(self) -> None:
+        """Wipe the keys now; every later call raises `ContextClosed`."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
 @final
-class SrtpSender:
+class SrtpSender(_SrtpContext):
     """Protects what one side sends under one master key.
 
     See `sealcast.srtp` for the four forms of each call and for the rule about threads. Methods
@@ -371,9 +405,6 @@ class SrtpSender:
         `KeyUsedBefore`.
         """
     @property
-    def profile(self) -> SrtpProfile:
-        """The profile of its keys."""
-    @property
     def rtp_overhead(self) -> int:
         """The most bytes that protection adds to an RTP packet: tag, MKI, RFC 9335's prefix."""
     @property
@@ -403,38 +434,11 @@ class SrtpSender:
         self, arena: BytesLike, offsets: BytesLike, lengths: BytesLike, outcomes: BytesLike
     ) -> int:
         """`protect_arena` for compound RTCP packets."""
-    def add_key(
-        self, mki: BytesLike, master_key: BytesLike | Secret, master_salt: BytesLike | Secret
-    ) -> None:
-        """Hold another master key; its identifier is as long as the first one's."""
     def use_key(self, mki: BytesLike) -> None:
         """Protect with the key that has this identifier from now on."""
-    def remove_key(self, mki: BytesLike) -> None:
-        """Forget and wipe a master key."""
-    @property
-    def mkis(self) -> list[bytes]:
-        """The identifiers of the keys that it holds."""
-    def set_roc(self, ssrc: int, roc: int) -> None:
-        """Start a source at this rollover counter (RFC 3711 §3.3.1), before its first packet."""
-    def statistics(self) -> list[SrtpStream]:
-        """What it knows of each source."""
-    def totals(self) -> SrtpTotals:
-        """What it has counted over all sources, known or not."""
-    def events(self) -> list[KeyNearlySpent | KeySpent]:
-        """What happened to its keys since the last call; each comes once per key and protocol."""
-    def close(self) -> None:
-        """Wipe the keys now; every later call raises `ContextClosed`."""
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None: ...
 
 @final
-class SrtpReceiver:
+class SrtpReceiver(_SrtpContext):
     """Opens what one side receives under one master key.
 
     See `sealcast.srtp` for the four forms of each call and for the rule about threads. Methods
@@ -479,9 +483,6 @@ class SrtpReceiver:
 
         Raises `UnknownProfile`, `BadKey`, `BadOption`, `NullCipherRefused`.
         """
-    @property
-    def profile(self) -> SrtpProfile:
-        """The profile of its keys."""
     def unprotect(self, packet: BytesLike) -> bytes:
         """Open one SRTP packet."""
     def unprotect_rtcp(self, packet: BytesLike) -> bytes:
@@ -506,33 +507,6 @@ class SrtpReceiver:
         self, arena: BytesLike, offsets: BytesLike, lengths: BytesLike, outcomes: BytesLike
     ) -> int:
         """`unprotect_arena` for compound SRTCP packets."""
-    def add_key(
-        self, mki: BytesLike, master_key: BytesLike | Secret, master_salt: BytesLike | Secret
-    ) -> None:
-        """Hold another master key; its identifier is as long as the first one's."""
-    def remove_key(self, mki: BytesLike) -> None:
-        """Forget and wipe a master key."""
-    @property
-    def mkis(self) -> list[bytes]:
-        """The identifiers of the keys that it holds."""
-    def set_roc(self, ssrc: int, roc: int) -> None:
-        """Start a source at this rollover counter (RFC 3711 §3.3.1), before its first packet."""
-    def statistics(self) -> list[SrtpStream]:
-        """What it knows of each source."""
-    def totals(self) -> SrtpTotals:
-        """What it has counted over all sources, known or not."""
-    def events(self) -> list[KeyNearlySpent | KeySpent]:
-        """What happened to its keys since the last call; each comes once per key and protocol."""
-    def close(self) -> None:
-        """Wipe the keys now; every later call raises `ContextClosed`."""
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None: ...
 
 def srtp_protect_pairs(
     pairs: Iterable[tuple[SrtpSender, BytesLike]], rtcp: bool

@@ -1099,8 +1099,6 @@ _KEYS: Final = (
         "A master key has few packets left.",
         "Agree on another key, and let both ends add it. A leg cannot and ends with its key: let "
         "the peer join again.",
-        "Agree on another key, and let both ends add it. A leg cannot and ends with its key: let the "
-        "peer join again.",
     ),
     (
         "SRTP.KEY_IN_USE",

@@ -9,8 +9,8 @@ use boring::hash::MessageDigest;
 use boring::nid::Nid;
 use boring::pkey::PKey;
 use boring::x509::{X509Name, X509};
-use sealcast_tls::dtls::{Authority, PeerName};
-use sealcast_tls::{FingerprintHash, Identity, TlsError};
+
+use sealcast_tls::{Authority, FingerprintHash, Identity, PeerName, TlsError};
 
 use crate::input::push_counted;
 use crate::{Input, Target};
