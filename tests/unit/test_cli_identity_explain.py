@@ -94,7 +94,7 @@ def test_a_yes_is_told_step_by_step_with_the_rule_that_allows_it(
     assert f"publish {STAGE} at ingest-ts: yes" in said
     assert "yes  rule 1 (the venues)  encoder/venue-* may publish" in said
     assert "has not revoked it" in said
-    assert "allowed at ingest-ts, secure" in said
+    assert "allowed at secure, ingest-ts" in said
     assert not site.state.exists(), "asking makes nothing"
 
 
@@ -105,7 +105,7 @@ def test_a_refusal_has_its_code_its_reasons_and_the_exit_code_3(
     assert site.explain(file, "--verb", "publish", "--stream", "other/stage", "--json") == 3
     answer = told(capsys)
     assert not answer["allowed"]
-    ts, secure = answer["doors"]
+    secure, ts = answer["doors"]
     assert (ts["door"], steps(ts)["stream"], ts["code"]) == (
         "ingest-ts",
         "no",
@@ -127,7 +127,7 @@ def test_a_revoked_certificate_is_refused_and_the_authority_says_why(
     file = site.certificate("encoder/venue-1")
     site.authority.revoke("encoder/venue-1", Reason.KEY_COMPROMISE, TODAY, who="ada")
     assert site.explain(str(file), "--verb", "publish", "--stream", STAGE, "--json") == 3
-    [ts, _secure] = told(capsys)["doors"]
+    [_secure, ts] = told(capsys)["doors"]
     assert (steps(ts)["revocation"], ts["code"]) == ("no", "IDENTITY.REVOKED")
     assert any("keyCompromise" in step["sentence"] for step in ts["steps"])
 
@@ -201,6 +201,26 @@ def test_without_the_doors_trust_bundle_there_is_no_yes(
     file = str(site.certificate("admin/ada"))
     assert site.explain(file, "--verb", "admin") == 1
     assert "/nowhere/ca.pem" in capsys.readouterr().err
+
+
+def test_the_door_for_a_cdn_proves_nobody_by_a_certificate(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.config.write_text(site.settings + '[doors.origin]\nbind = ["127.0.0.1:0"]\n')
+    file = str(site.certificate("admin/ada"))
+    assert site.explain(file, "--verb", "admin", "--door", "origin", "--json") == 3
+    [origin] = told(capsys)["doors"]
+    assert steps(origin)["door"] == "no"
+
+
+def test_a_public_door_that_may_be_shown_a_certificate_is_asked_too(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = site.settings + '[doors.public]\nclient_certificate = "optional"\n'
+    site.config.write_text(text.replace('may = ["watch"]', 'may = ["watch", "publish"]'))
+    file = str(site.certificate("encoder/venue-1"))
+    assert site.explain(file, "--verb", "publish", "--stream", STAGE, "--json") == 0
+    assert [door["door"] for door in told(capsys)["doors"]] == ["public", "secure", "ingest-ts"]
 
 
 def test_every_door_of_a_node_can_be_asked_about(site: Site) -> None:

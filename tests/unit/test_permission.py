@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -272,6 +274,25 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_its_line(
         and complaint.key.startswith("permissions[1]")
         for complaint in refused.value.complaints
     ), refused.value.detail
+
+
+def test_the_example_of_the_page_means_what_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs/permissions.md").read_text("utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert asked(example, named("encoder/venue-1"), "publish", STAGE, "ingest-ts").allowed
+    assert not asked(example, named("encoder/venue-1"), "publish", STAGE).allowed
+    anna = foreign("spiffe://press.example/desk/anna")
+    assert asked(example, anna, "watch", "venue/a/b").allowed
+    assert asked(example, named("service/monitor"), "metrics").allowed
+    assert not asked(example, named("service/monitor"), "metrics", door="public").allowed
+    assert not asked(example, named("service/monitor"), "admin").allowed
+    assert asked(example, Account("ada"), "admin", door="public").allowed
+    for row in re.findall(r"^\| `([^`]+)` \| (.*) \| (.*)\|$", page, re.MULTILINE):
+        pattern, yes, no = row[0], *(re.findall(r"`([^`]+)`", cell) for cell in row[1:])
+        if "*" not in pattern:
+            continue
+        assert [name for name in yes if not Pattern.parse(pattern).matches(name)] == []
+        assert [name for name in no if Pattern.parse(pattern).matches(name)] == []
 
 
 def test_the_effective_rules_read_back_as_themselves() -> None:

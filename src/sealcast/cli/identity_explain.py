@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from sealcast.cli.settings import ConfigFile, load_config
 from sealcast.errors import LocalError
 from sealcast.identity import TokenKey, TokenVerifier, Verb
+from sealcast.permission.rules import DoorName
 from sealcast.streams import check_stream_name
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def explain(
         str | None, Parameter(help="With which stream; publish and watch need one.")
     ] = None,
     door: Annotated[
-        Literal["public", "secure", "ingest-ts"] | None,
+        DoorName | None,
         Parameter(help="At which door; default: at each where it could be asked."),
     ] = None,
     token_file: Annotated[
@@ -77,7 +78,7 @@ def explain(
         datetime.datetime.now(datetime.UTC),
     )
     by_token = certificate is None
-    doors = (door,) if door is not None else doors_for(wanted, by_token=by_token)
+    doors = (door,) if door is not None else doors_for(settings, wanted, by_token=by_token)
     if (certificate is None) == (token_file is None):
         raise LocalError("CONFIG.BAD_VALUE", "Give a certificate, or --token-file.")
     if certificate is not None:

@@ -16,6 +16,11 @@ class Verb(StrEnum):
     """Read the counters, as a monitor does."""
 
     @property
+    def words(self) -> str:
+        """What somebody may or may not, in a sentence."""
+        return {"admin": "administer", "metrics": "read the counters"}.get(self.value, self.value)
+
+    @property
     def needs_stream(self) -> bool:
         """Whether it is done to one stream, or to the node."""
         return self in (Verb.PUBLISH, Verb.WATCH)

@@ -28,7 +28,8 @@ from sealcast.identity.revocation import Revocations
 from sealcast.identity.throw_away import ROOT_FILE
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.node.config import Config
-from sealcast.node.doors import INGEST_TS, PUBLIC, SECURE, Plan, plans
+from sealcast.node.doors import INGEST_TS, ORIGIN, Plan, plans
+from sealcast.node.own_authority import open_authority
 from sealcast.node.permission import rulebook
 from sealcast.node.ports import native_refusal
 from sealcast.permission import (
@@ -104,19 +105,34 @@ class Presented:
             raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", "It is not PEM.") from error
 
 
-def doors_for(verb: Verb, *, by_token: bool) -> tuple[str, ...]:
+def doors_for(config: Config, verb: Verb, *, by_token: bool) -> tuple[str, ...]:
     """The doors at which such a proof can be shown for such a purpose."""
+    doors = [plan for plan in plans(config) if plan.name != ORIGIN]
     if by_token:
-        return (PUBLIC, SECURE)
-    return (INGEST_TS, SECURE) if verb is Verb.PUBLISH else (SECURE,)
+        return tuple(plan.name for plan in doors if plan.kind == "https")
+    return tuple(
+        plan.name
+        for plan in doors
+        if plan.client_auth != "none" and (verb is Verb.PUBLISH or plan.kind == "https")
+    )
 
 
-def trust_file(config: Config, plan: Plan) -> Path:
-    """The file with the authorities whose certificates a door admits."""
-    if plan.door.client_ca:
-        return Path(plan.door.client_ca).expanduser()
-    own = config.identity.authority
-    return (Path(own).expanduser() if own else config.state_dir()) / ROOT_FILE
+def _bundle(config: Config, plan: Plan, now: datetime.datetime) -> tuple[str, bytes]:
+    """The authorities whose certificates a door admits: where they stand, and they.
+
+    IDENTITY.CERTIFICATE_MALFORMED: without them nothing can be said, and no yes may come of that.
+    """
+    own = None if plan.door.client_ca else open_authority(config)
+    if own is not None:
+        return f"the authority of {own.trust_domain}", own.bundle_pem(now)
+    named = plan.door.client_ca
+    file = Path(named).expanduser() if named else config.state_dir() / ROOT_FILE
+    try:
+        return str(file), file.read_bytes()
+    except OSError as error:
+        raise LocalError(
+            "IDENTITY.CERTIFICATE_MALFORMED", f"The trust bundle {file}: {error.strerror}."
+        ) from error
 
 
 def explain_certificate(
@@ -177,6 +193,9 @@ def _door_steps(plan: Plan, question: Question) -> Iterator[Step]:
         yield Step("door", "no", f"{plan.name} is shut: its bind is empty")
     elif plan.kind == "tls_ingest" and question.verb is not Verb.PUBLISH:
         yield Step("door", "no", f"{plan.name} takes publishers by MPEG-TS and nothing else")
+    elif plan.name == ORIGIN:
+        told = "origin answers what viewers read, and nobody is proved there by a certificate"
+        yield Step("door", "no", told)
     else:
         yield Step("door", "yes", f"{plan.name} at {', '.join(plan.door.bind)}")
 
@@ -191,21 +210,16 @@ def _proof_steps(
     from sealcast._core import judge_chain
 
     yield _validity(presented.leaf, question.now)
-    file = trust_file(config, plan)
+    where, bundle = _bundle(config, plan, question.now)
     try:
-        refused = judge_chain(presented.chain_pem, file.read_bytes())
-    except OSError as error:
-        # Without the bundle nothing can be said of the door, and no yes may come of that.
-        raise LocalError(
-            "IDENTITY.CERTIFICATE_MALFORMED", f"The trust bundle {file}: {error.strerror}."
-        ) from error
+        refused = judge_chain(presented.chain_pem, bundle)
     except Exception as error:
         refusal = native_refusal(error)
         if refusal is None:
             raise
-        raise LocalError(refusal.code, f"The trust bundle {file}: {refusal.detail}.") from error
+        raise LocalError(refusal.code, f"The trust bundle {where}: {refusal.detail}.") from error
     if refused is None:
-        yield Step("chain", "yes", f"it leads to an authority in {file}")
+        yield Step("chain", "yes", f"it leads to an authority that the door trusts: {where}")
     else:
         yield Step("chain", "no", refused[1], refused[0])
     yield _revocation(presented, authority)

@@ -125,7 +125,7 @@ def _ceiling(subject: Certificate | Token | Account, verb: Verb) -> Reason:
             about, kind = "token", "the token"
         case Account():
             about, kind = "account", "an account with a password"
-    most = " and ".join(subject.ceiling)
+    most = " and ".join(verb.words for verb in subject.ceiling)
     return Reason(about, verb in subject.ceiling, f"{kind} may {most}, and no more")
 
 
@@ -134,7 +134,7 @@ def _row(book: Rulebook, row: Row, asked: Asked) -> Reason:
     for objection in _objections(book, row, asked):
         return Reason(about, False, objection)
     named = next(who.text for who in row.who if who.names(asked.subject))
-    return Reason(about, True, f"{named} may {asked.verb}" + _on(asked))
+    return Reason(about, True, f"{named} may {asked.verb.words}" + _on(asked))
 
 
 def _objections(book: Rulebook, row: Row, asked: Asked) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _objections(book: Rulebook, row: Row, asked: Asked) -> Iterator[str]:
     if not any(who.names(asked.subject) for who in row.who):
         yield f"names {', '.join(rule.who)}"
     if asked.verb not in rule.may:
-        yield f"is to {' and '.join(rule.may)}"
+        yield f"is to {' and '.join(verb.words for verb in rule.may)}"
     if asked.verb.needs_stream:
         own = row.own and book.own_stream(asked.subject) == asked.stream
         if not own and not any(pattern.matches(asked.stream) for pattern in row.streams):
@@ -155,7 +155,9 @@ def _objections(book: Rulebook, row: Row, asked: Asked) -> Iterator[str]:
 
 
 def _sentence(asked: Asked, why: str) -> str:
-    return f"{_called(asked.subject)} may not {asked.verb}{_on(asked)} at {asked.door}: {why}."
+    return (
+        f"{_called(asked.subject)} may not {asked.verb.words}{_on(asked)} at {asked.door}: {why}."
+    )
 
 
 def _called(subject: Subject) -> str:

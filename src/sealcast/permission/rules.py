@@ -21,7 +21,7 @@ from sealcast.keying.agreement import Proof
 from sealcast.permission.pattern import REST, Pattern
 from sealcast.permission.subject import Account, Certificate, Subject, Token
 
-DoorName = Literal["public", "secure", "ingest-ts"]
+DoorName = Literal["public", "secure", "ingest-ts", "origin"]
 OWN: Final = "{own}"
 """In a rule's streams: the stream that a certificate is for, by `ingest.ts.streams` or its name."""
 TOKEN: Final = "token"  # noqa: S105 - a word of the configuration

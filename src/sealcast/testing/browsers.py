@@ -20,8 +20,11 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sealcast.testing.waiting import wait_for
 
@@ -62,9 +65,31 @@ class Tab(Protocol):
     def close(self) -> None: ...
 
 
-def nss_database(folder: Path, authority: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class OwnCertificate:
+    """A client certificate for a browser's own store: chain and key as PEM files, and the origins
+    that it is shown to, as the policy AutoSelectCertificateForUrls writes them.
+
+    The policy stands in for the person who chooses in the browser's dialogue; everything else is as
+    in anybody's browser.
+    """
+
+    chain: Path
+    key: Path
+    shown_to: str
+
+
+_POLICIES: Final = "/etc/chromium/policies/managed"
+# In a mount namespace of its own: the machine's browsers keep their policies. "$0" is the browser.
+_UNDER_POLICY: Final = (
+    f'mount -t tmpfs tmpfs /etc/chromium && mkdir -p {_POLICIES} && cp "$SEALCAST_POLICY" '
+    f'{_POLICIES}/tests.json && exec "$0" "$@"'
+)
+
+
+def nss_database(folder: Path, authority: Path, own: OwnCertificate | None = None) -> None:
     """An NSS database that trusts `authority` (a PEM file) for servers, and nobody else beyond
-    the built-in list.
+    the built-in list; with a certificate and key of one's own if there is one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     database = f"sql:{folder}"
@@ -75,6 +100,28 @@ def nss_database(folder: Path, authority: Path) -> None:
         subprocess.run(
             ["certutil", "-d", database, *arguments], check=True, capture_output=True, timeout=30
         )
+    if own is not None:
+        file = folder / "own.p12"
+        file.write_bytes(_pkcs12(own))
+        subprocess.run(
+            ["pk12util", "-i", str(file), "-d", database, "-W", "test"],
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+        file.unlink()
+
+
+def _pkcs12(own: OwnCertificate) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import pkcs12
+    from cryptography.x509 import load_pem_x509_certificates
+
+    leaf, *between = load_pem_x509_certificates(own.chain.read_bytes())
+    key = serialization.load_pem_private_key(own.key.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey), "what the authority makes"
+    encryption = serialization.BestAvailableEncryption(b"test")
+    return pkcs12.serialize_key_and_certificates(b"own", key, leaf, between, encryption)
 
 
 class ChromiumTab:
@@ -119,14 +166,23 @@ class ChromiumTab:
 
 @contextmanager
 def chromium(
-    playwright: Playwright, folder: Path, authority: Path, prefix: Sequence[str] = ()
+    playwright: Playwright,
+    folder: Path,
+    authority: Path,
+    prefix: Sequence[str] = (),
+    own: OwnCertificate | None = None,
 ) -> Iterator[Browser]:
     """Chromium with a home of its own in `folder`; `prefix` starts it elsewhere, such as in a
-    namespace.
+    namespace; `own` is a client certificate in its store (needs root).
     """
     home = folder / "chromium-home"
-    nss_database(home / ".pki" / "nssdb", authority)
+    nss_database(home / ".pki" / "nssdb", authority, own)
     executable = shutil.which("chromium") or "chromium"
+    policy = folder / "chromium-policy.json"
+    if own is not None:
+        chosen = json.dumps({"pattern": own.shown_to, "filter": {}})
+        policy.write_text(json.dumps({"AutoSelectCertificateForUrls": [chosen]}))
+        prefix = (*prefix, "unshare", "--mount", "sh", "-c", _UNDER_POLICY)
     if prefix:
         # Playwright starts one program by its path; this one starts it in the other namespace. The
         # pipes go along.
@@ -137,7 +193,7 @@ def chromium(
     browser = playwright.chromium.launch(
         executable_path=executable,
         args=list(CHROMIUM_FLAGS),
-        env={**os.environ, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), "SEALCAST_POLICY": str(policy)},
     )
     try:
         yield browser

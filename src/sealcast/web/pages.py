@@ -76,12 +76,15 @@ def _page(path: str, file_name: str) -> Route:
 
 
 def routes() -> list[BaseRoute]:
-    """The pages: ``/``, ``/watch/<stream>``, ``/publish/<stream>`` (streams may have slashes)
-    and ``/static/…``.
+    """The pages: ``/``, ``/watch/<stream>``, ``/publish/<stream>`` (streams may have slashes),
+    ``/admin`` with its rooms, and ``/static/…``. A page of administration is a frame like any
+    other: what it shows it asks for, and the node asks who it is.
     """
     return [
         _page("/", "index.html"),
         _page("/watch/{stream:path}", "watch.html"),
         _page("/publish/{stream:path}", "publish.html"),
+        _page("/admin", "admin.html"),
+        _page("/admin/login", "login.html"),
         Mount("/static", _StaticWithHeaders(directory=STATIC), name="static files"),
     ]

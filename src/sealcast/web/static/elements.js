@@ -23,6 +23,11 @@ export function breakable(name) {
   return name.split(/(?<=[._:])/).flatMap((part, index) => (index === 0 ? [part] : [element('wbr'), part]));
 }
 
+/** A sentence with the commands that stand between backticks as code. */
+export function commandsIn(sentence) {
+  return sentence.split('`').map((part, index) => (index % 2 === 1 ? element('code', {}, part) : part));
+}
+
 /** Keeps the keyboard's place when `control` goes away: `next` gets the focus if `control`, or something in it, had it. */
 export function passFocus(control, next) {
   if (control.contains(document.activeElement)) next.focus({ preventScroll: true });

@@ -1,10 +1,7 @@
 // Shows one failure: its stage, what happened, why, and the next step; and counts down to the next try, if there is one.
 
-import { element, fill, passFocus } from './elements.js';
+import { commandsIn, element, fill, passFocus } from './elements.js';
 import { STAGES } from './stages.js';
-
-/** A sentence with the commands that stand between backticks as code. */
-const commandsIn = (sentence) => sentence.split('`').map((part, index) => (index % 2 === 1 ? element('code', {}, part) : part));
 
 export class FailureView {
   #root;

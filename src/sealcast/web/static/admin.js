@@ -1,0 +1,113 @@
+// Every leg of the node, for its administrators: who is connected to whom, and what protects it.
+//
+// Does: asks the ledger every two seconds while it is looked at. Does not: change anything.
+
+import { enterAdministration } from './admin-session.js';
+import { breakable, byId, element, fill } from './elements.js';
+import { Problem } from './problem.js';
+import { showRefusal } from './refusal.js';
+
+const POLL_MS = 2000;
+// Of those that are over; the ledger keeps a thousand, and `sealcast legs --json` has them all.
+const MOST_OVER = 50;
+const rows = byId('leg-rows');
+const over = byId('over');
+const refusal = byId('refusal');
+let shown = null;
+let legs = [];
+let timer = null;
+
+const who = await enterAdministration();
+if (who.problem) refuse(who.problem);
+else void refresh();
+
+over.addEventListener('change', draw);
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden && !who.problem) void refresh();
+});
+
+async function refresh() {
+  clearTimeout(timer);
+  // A page that nobody looks at does not keep a session alive.
+  if (document.hidden) return;
+  try {
+    const response = await fetch('/api/legs', { headers: { accept: 'application/json' }, cache: 'no-store' });
+    if (response.status === 401) {
+      location.replace('/admin/login');
+      return;
+    }
+    if (!response.ok) refuse(await Problem.fromResponse(response));
+    else {
+      legs = (await response.json()).legs;
+      refusal.hidden = true;
+      draw();
+    }
+  } catch (error) {
+    refuse(Problem.local('PAGE.NODE_UNREACHABLE', error.message));
+  }
+  timer = setTimeout(refresh, POLL_MS);
+}
+
+function refuse(problem) {
+  byId('summary').textContent = '';
+  showRefusal(refusal, problem);
+}
+
+/** Redraws only when something has changed: the focus and a selection stay where they are. */
+function draw() {
+  const living = legs.filter(({ end }) => end === null);
+  const ended = legs.filter(({ end }) => end !== null);
+  const listed = over.checked ? [...living, ...ended.slice(0, MOST_OVER)] : living;
+  const summary = `${living.length} open, ${ended.length} over`;
+  if (byId('summary').textContent !== summary) byId('summary').textContent = summary;
+  const key = JSON.stringify(listed);
+  if (key === shown) return;
+  shown = key;
+  byId('legs').hidden = listed.length === 0;
+  byId('none').hidden = listed.length > 0;
+  fill(rows, listed.map(legRow));
+}
+
+function legRow(leg) {
+  return element(
+    'tr',
+    { 'data-state': leg.state },
+    cell('Leg', `${leg.id} ${leg.role}`, leg.way),
+    cell('Stream', breakable(leg.stream || '—')),
+    cell('Peer', breakable(leg.peer.name.replace(/^spiffe:\/\/[^/]+\//, '') || 'nobody known'), leg.peer.proof, leg.path.remote),
+    sealCell(leg),
+    stateCell(leg),
+    cell('Packets', packets(leg.counters), leg.counters.lost ? `${leg.counters.lost} lost` : null),
+  );
+}
+
+function sealCell({ seal, notes }) {
+  if (seal === null) return cell('Seal', element('span', { class: 'unsealed' }, 'not sealed'));
+  const facts = [seal.group, seal.srtp_profile].filter(Boolean).join(' · ');
+  return cell(
+    'Seal',
+    `${seal.protocol} ${seal.version}`,
+    breakable(seal.cipher ?? ''),
+    facts ? breakable(facts) : null,
+    ...notes.map(({ code, sentence }) => element('span', { class: 'note-code', title: sentence }, code)),
+  );
+}
+
+function stateCell({ state, stage, end }) {
+  return cell('State', element('span', { class: 'leg-state' }, state), stage, end ? element('span', { title: end.sentence }, end.code) : null);
+}
+
+/** The first line is what counts; the rest explains it. */
+function cell(heading, first, ...more) {
+  return element(
+    'td',
+    { 'data-heading': heading },
+    element('span', { class: 'cell-first' }, first),
+    more.filter((line) => line !== null && line !== '' && line !== undefined).map((line) => element('span', { class: 'cell-more' }, line)),
+  );
+}
+
+function packets({ packets_in: coming, packets_out: going }) {
+  const told = [coming ? `${coming.toLocaleString('en')} in` : '', going ? `${going.toLocaleString('en')} out` : ''];
+  return told.filter(Boolean).join(', ') || '0';
+}
