@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tests.interop.own_authority import PASSPHRASE, found_own, node_with_own_aut
 from sealcast.identity.authority import Wanted
 from sealcast.identity.names import spiffe_id
 from sealcast.testing.ffmpeg_peer import mpegts_over_tls
-from sealcast.testing.node_process import TRUST_DOMAIN, Node
+from sealcast.testing.node_process import COMMAND, TRUST_DOMAIN, Node
 from sealcast.testing.requirement import require
+from sealcast.testing.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,46 @@ def test_the_state_folder_has_no_throw_away_authority(node: Node) -> None:
     refused = node.command("identity", "issue", "encoder/x", "--out", str(node.folder), check=False)
     assert refused.returncode != 0
     assert "IDENTITY.NOT_THROW_AWAY" in refused.stderr
+
+
+def test_a_roll_of_the_authorities_reaches_the_doors_and_nobody_is_dropped(
+    tmp_path: Path,
+) -> None:
+    require("core")
+    with node_with_own_authority(tmp_path) as node:
+        assert node.own is not None
+        before, kept = shown(node, node.public_port), node.client("admin/kept")
+        context = ssl.create_default_context(cafile=str(node.authority))
+        context.load_cert_chain(kept.chain, kept.key)
+        with (
+            socket.create_connection((node.address, node.secure_port), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as running,
+        ):
+            rolled = subprocess.run(
+                [
+                    *(*COMMAND, "identity", "roll", "--data", str(node.own.authority.folder)),
+                    *("--passphrase-file", str(node.own.passphrase_file)),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert rolled.returncode == 0, rolled.stderr
+            wait_for(
+                lambda: shown(node, node.public_port) != before,
+                what="the doors show what the new authority issued",
+                explain=node.output,
+            )
+            after = shown(node, node.public_port)
+            key_id = x509.AuthorityKeyIdentifier
+            ids = [
+                each.extensions.get_extension_for_class(key_id).value.key_identifier
+                for each in (before, after)
+            ]
+            assert ids[0] != ids[1], "another authority issued it"
+            running.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert running.recv(12) == b"HTTP/1.1 200"
+        status, _ = node.request("GET", "/api/legs", client=kept)
+        assert status == 200, "what the old authority issued holds while it is trusted"
+        assert node.request("GET", "/api/legs", client=node.client("admin/new"))[0] == 200

@@ -84,18 +84,28 @@ def knock(node: Node, port: int, client: Client) -> tuple[str | None, dict[str, 
         return alert, leg_from(node, remote)
 
 
+def connections_ended(node: Node, code: str) -> int:
+    """At the secure door, by now."""
+    counted = node.request("GET", "/metrics", client=node.client("admin/ada"))[1].decode()
+    row = f'sealcast_connections_ended_total{{code="{code}",door="secure"}} '
+    found = [line for line in counted.splitlines() if line.startswith(row)]
+    return int(float(found[0].removeprefix(row))) if found else 0
+
+
 class Watching:
     """`sealcast watch`, and what it says."""
 
-    def __init__(self, folder: Path, node: Node, stream: str) -> None:
+    def __init__(self, folder: Path, node: Node, stream: str, client: Client | None = None) -> None:
+        """With a token at the public door, or with a certificate at the secure one."""
         self._said = folder / "watch.log"
-        token = node.token("watch", stream)
+        if client is None:
+            proof = ["--token", node.token("watch", stream)]
+        else:
+            proof = ["--cert", str(client.chain), "--key", str(client.key)]
+        address = node.url("whep", stream, door="public" if client is None else "secure")
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                [
-                    *(*COMMAND, "watch", f"{node.origin}/watch/{stream}"),
-                    *("--token", token, "--ca", str(node.authority)),
-                ],
+                [*COMMAND, "watch", address, *proof, "--ca", str(node.authority)],
                 stdout=said,
                 stderr=subprocess.STDOUT,
             )
@@ -231,7 +241,7 @@ SHORT = datetime.timedelta(seconds=12)
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     require("core")
-    settings = '[policy]\ningest = "strict"\nsignalling = "strict"\n'
+    settings = '[policy]\ningest = "strict"\ndelivery = "strict"\nsignalling = "strict"\n'
     folder = tmp_path_factory.mktemp("expired")
     with node_with_own_authority(folder, settings=settings) as running:
         yield running
@@ -256,7 +266,21 @@ def test_a_live_leg_ends_in_the_second_in_which_its_certificate_does(
     assert knocked["end"]["code"] == "TLS.CERTIFICATE_EXPIRED"
 
 
+def test_a_media_leg_ends_with_the_certificate_that_opened_it(strict: Node, tmp_path: Path) -> None:
+    require("ffmpeg")
+    stream = "watched"
+    with mpegts_over_tls(tmp_path, strict, stream):
+        viewer = Watching(tmp_path, strict, stream, strict.client("viewer/vera", SHORT))
+        viewer.sees()
+        leg = strict.leg(stream=stream, role="delivery", state="failed", timeout_s=30)
+        assert leg["end"]["code"] == "IDENTITY.EXPIRED"
+        assert leg["peer"]["proof"] == "certificate"
+        viewer.end()
+        assert strict.leg(stream=stream, role="ingest")["state"] == "live"
+
+
 def test_an_open_connection_ends_with_its_certificate(strict: Node) -> None:
+    before = connections_ended(strict, "IDENTITY.EXPIRED")
     client = strict.client("admin/brief", datetime.timedelta(seconds=4))
     with connected(strict, strict.secure_port, client) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -266,5 +290,4 @@ def test_an_open_connection_ends_with_its_certificate(strict: Node) -> None:
                 pass
         except (ssl.SSLError, ConnectionResetError):
             pass
-    counted = strict.request("GET", "/metrics", client=strict.client("admin/ada"))[1].decode()
-    assert 'sealcast_connections_ended_total{code="IDENTITY.EXPIRED",door="secure"} 1.0' in counted
+    assert connections_ended(strict, "IDENTITY.EXPIRED") == before + 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sealcast.cli.durations import seconds
-from sealcast.errors import RemoteError
+from sealcast.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
     from sealcast.client import ViewerSession
@@ -33,12 +33,20 @@ def watch(
     ca: Annotated[
         Path | None, Parameter(help="PEM file of the authority to trust, besides the system's.")
     ] = None,
+    cert: Annotated[
+        Path | None,
+        Parameter(help="PEM file of a viewer's chain, for a door that takes certificates."),
+    ] = None,
+    key: Annotated[Path | None, Parameter(help="PEM file of that chain's key.")] = None,
     policy: Annotated[str, Parameter(help="strict, standard or compatible.")] = "standard",
 ) -> None:
     """Watch the stream at URL (a watch page or a WHEP endpoint), and print the leg's seal."""
     limit = None if lifetime is None else seconds(lifetime)
+    certificate = None if cert is None or key is None else (cert, key)
+    if certificate is None and (cert or key):
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", "--cert and --key come together.")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(url, token, save, limit, ca, policy))
+        asyncio.run(_watch(url, token, save, limit, ca, certificate, policy))
 
 
 async def _watch(
@@ -47,6 +55,7 @@ async def _watch(
     save: Path | None,
     limit_s: int | None,
     ca: Path | None,
+    certificate: tuple[Path, Path] | None,
     policy: str,
 ) -> None:
     from sealcast.client import watch as begin
@@ -54,7 +63,9 @@ async def _watch(
 
     began = time.monotonic()
     counted: Counter[str] = Counter()
-    async with await begin(url, token=token, ca_file=ca, policy=policy) as viewer:
+    async with await begin(
+        url, token=token, ca_file=ca, certificate=certificate, policy=policy
+    ) as viewer:
         await viewer.sealed(_SEAL_S)
         print(seal_lines(viewer), flush=True)
         saving = None if save is None else Saving(save, viewer.tracks)

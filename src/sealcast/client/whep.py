@@ -80,14 +80,19 @@ async def watch(
     *,
     token: str | None = None,
     ca_file: Path | None = None,
+    certificate: tuple[Path, Path] | None = None,
     policy: str = "standard",
 ) -> ViewerSession:
     """Ask `url`, a WHEP endpoint or a watch page of a node, for its stream.
 
+    `certificate` are the files (PEM) of a viewer's chain and key, for a door that takes one.
+
     Raises `RemoteError` with the node's own code when it refuses, and `LocalError` when it cannot
     be reached or proved.
     """
-    session = ViewerSession(endpoint_of(url), token=token, ca_file=ca_file, policy=policy)
+    session = ViewerSession(
+        endpoint_of(url), token=token, ca_file=ca_file, certificate=certificate, policy=policy
+    )
     try:
         await session.open()
     except BaseException:
@@ -111,13 +116,20 @@ class ViewerSession:
     """An open session; made by `watch`."""
 
     def __init__(
-        self, endpoint: str, *, token: str | None, ca_file: Path | None, policy: str
+        self,
+        endpoint: str,
+        *,
+        token: str | None,
+        ca_file: Path | None,
+        policy: str,
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.tracks: tuple[AgreedTrack, ...] = ()
         self.progress = Progress()
         self._token = token
         self._ca_file = ca_file
+        self._certificate = certificate
         self._policy = load(policy)
         self._grant: Grant | None = None
         self._http: aiohttp.ClientSession | None = None
@@ -238,6 +250,14 @@ class ViewerSession:
         import aiohttp
 
         context, seen = _context(self._ca_file)
+        if self._certificate is not None:
+            try:
+                context.load_cert_chain(*self._certificate)
+            except (OSError, ssl.SSLError) as error:
+                chain, key = self._certificate
+                raise LocalError(
+                    "IDENTITY.CERTIFICATE_MALFORMED", f"{chain} with {key}: {error.strerror}."
+                ) from error
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
             timeout=aiohttp.ClientTimeout(total=REQUEST_S),

@@ -85,13 +85,17 @@ class ThrowAwayPair:
         self._state = state
         self._names = tuple(names)
         self._pair = state.server(self._names, now)
+        self._lifetime = Lifetime.of(self._pair.chain_pem)
 
     def current(self) -> KeyPair:
         return self._pair
 
     def look(self, now: datetime.datetime) -> bool:
         """The state folder makes another one when two thirds of the old one's life are over."""
+        if now < self._lifetime.renew_at:
+            return False
         pair = self._state.server(self._names, now)
+        self._lifetime = Lifetime.of(pair.chain_pem)
         changed = pair.chain_pem != self._pair.chain_pem
         self._pair = pair
         return changed

@@ -71,6 +71,7 @@ class _Parts:
     switchboard: Switchboard | None = None
     measure: Measure | None = None
     ts_ingest: TsIngest | None = None
+    revocations: Revocations | None = None
     knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
     rounds: list[asyncio.Task[None]] = field(default_factory=list)
@@ -172,7 +173,8 @@ class Node:
         parts.rounds.append(asyncio.create_task(self._sweep(board, parts.knocks)))
         watch = None
         if authority is not None:
-            watch = RevocationWatch(Revocations(authority.store), front, board)
+            parts.revocations = Revocations(authority.store)
+            watch = RevocationWatch(parts.revocations, front, board)
             # Nobody may come in before it is known who must not.
             await watch.round()
         parts.rounds.append(asyncio.create_task(_end_what_no_longer_holds(board, watch)))
@@ -189,6 +191,8 @@ class Node:
         parts.knocks.tell(math.inf)
         for task in parts.rounds:
             task.cancel()
+        if parts.revocations is not None:
+            await asyncio.to_thread(parts.revocations.close)
         if parts.switchboard is not None:
             parts.switchboard.end_all("NODE.STOPPING")
         if parts.ts_ingest is not None:
