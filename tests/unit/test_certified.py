@@ -147,6 +147,21 @@ def test_what_ended_in_another_way_is_left_alone() -> None:
     assert bench.codes() == []
 
 
+def test_who_comes_and_goes_leaves_nothing_behind() -> None:
+    """A certificate lasts for months; whoever reads the metrics connects every few seconds."""
+    bench = Bench()
+    bench.stand()
+    for number in range(10_000):
+        key: Key = ("connection", number)
+        bench.certified.add(
+            key, CERTIFICATE, grace_s=0, end=bench.verdicts.append, about={"connection": number}
+        )
+        bench.certified.remove(key)
+    assert len(bench.certified._agenda) < 100
+    bench.certified.tick(END)
+    assert bench.codes() == ["IDENTITY.EXPIRED"], "the leg's own entry is still there"
+
+
 def test_a_leg_without_a_certificate_has_no_such_end() -> None:
     bench = Bench()
     bench.stand(certificate=None)

@@ -36,6 +36,9 @@ ANNOUNCED_SHARE: Final = 1 / 6
 has connected anew long before."""
 ANNOUNCED_S: Final = 24 * 3600
 """And no longer before than this."""
+MOST_PER_STANDING: Final = 4
+SPARE: Final = 64
+"""Entries of the agenda, beyond which those of what is over are taken out."""
 _log = structlog.get_logger()
 
 
@@ -95,14 +98,19 @@ class Certified:
             self._revoke(standing, reason)
             return
         self._standing[key] = standing
-        life = certificate.not_after_unix - certificate.not_before_unix
-        told = certificate.not_after_unix - min(life * ANNOUNCED_SHARE, ANNOUNCED_S)
-        self._put(told, key, is_end=False)
+        if key[0] == "leg":
+            life = certificate.not_after_unix - certificate.not_before_unix
+            told = certificate.not_after_unix - min(life * ANNOUNCED_SHARE, ANNOUNCED_S)
+            self._put(told, key, is_end=False)
         self._put(certificate.not_after_unix + grace_s, key, is_end=True)
 
     def remove(self, key: Key) -> None:
         """It is over. What is not known changes nothing."""
         self._standing.pop(key, None)
+        # A certificate may last for months, and its holder come and go every minute.
+        if len(self._agenda) > MOST_PER_STANDING * len(self._standing) + SPARE:
+            self._agenda = [entry for entry in self._agenda if entry[2] in self._standing]
+            heapq.heapify(self._agenda)
 
     def set_revoked(self, revoked: Mapping[str, str]) -> list[Ended]:
         """From now on these certificates are revoked: by "<issuer's key id>:<serial>", with the
@@ -128,7 +136,7 @@ class Certified:
             if is_end:
                 del self._standing[key]
                 standing.end(Verdict("IDENTITY.EXPIRED", _ended_at(standing), expected_back=True))
-            elif key[0] == "leg":
+            else:
                 self._announce(standing)
 
     def _put(self, when: float, key: Key, *, is_end: bool) -> None:
