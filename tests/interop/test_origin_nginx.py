@@ -120,9 +120,12 @@ def test_a_public_door_takes_a_certificate_and_serves_who_has_none(site: Site) -
     assert site.failed(way="public") == "TLS.UNKNOWN_CA"
 
 
-def test_the_report_names_the_cdns_authority(site: Site) -> None:
-    told = json.loads(site.node.command("doors", "--json").stdout)
+@pytest.mark.parametrize("asked_of", [(), ("--running",)], ids=["its files", "the running node"])
+def test_the_report_names_the_cdns_authority(site: Site, asked_of: tuple[str, ...]) -> None:
+    told = json.loads(site.node.command("doors", "--json", *asked_of).stdout)
     doors = {door["door"]: door for door in told["doors"]}
+    assert list(doors) == ["public", "secure", "ingest-ts", "origin"]
+    assert str(site.origin_port) in doors["origin"]["addresses"][0] or not asked_of
     assert "cdn.example" in doors["origin"]["authorities"][0]["name"]
     assert doors["public"]["client_certificate"] == "optional"
     assert doors["secure"]["shows"]["days_left"] <= 1

@@ -17,7 +17,7 @@ import pytest
 import structlog
 from rich.console import Console
 
-from sealcast.cli import demo_check, demo_picture, legs, main
+from sealcast.cli import demo_check, demo_picture, legs, main, running_node
 from sealcast.cli.demo_encoder import arguments, find_ffmpeg
 from sealcast.cli.durations import seconds
 from sealcast.cli.leg_table import leg_table
@@ -279,7 +279,7 @@ def test_legs_are_shown(
             raise KeyboardInterrupt
         return {"legs": [LEG]}
 
-    monkeypatch.setattr(legs, "_ask", ask)
+    monkeypatch.setattr(running_node.Asking, "get", ask)
     monkeypatch.setattr(legs, "_PERIOD_S", 0.0)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert run("legs", *options) == 0

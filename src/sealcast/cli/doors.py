@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 import sys
 from typing import Annotated, Final
 
+import msgspec
 from cyclopts import Parameter
 
+from sealcast.cli.running_node import Ca, RunningNode, Token, Url, running_node
 from sealcast.cli.settings import ConfigFile, load_config
+from sealcast.errors import RemoteError
 from sealcast.node.door_report import Certificate, DoorReport, report
 
 _DEMANDS: Final = {
@@ -21,20 +25,39 @@ _DEMANDS: Final = {
 
 def doors(
     *,
+    running: Annotated[
+        bool, Parameter(negative="", help="Ask the running node instead, as an administrator.")
+    ] = False,
+    url: Url = None,
+    token: Token = None,
+    ca: Ca = None,
     json_: Annotated[bool, Parameter(name="--json", negative="", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Show what each door demands: addresses, client certificates, TLS, policy, its certificate.
 
-    From the configuration and the files that it names; no node need run. Exit code 1 if something
-    of an open door cannot be used.
+    From the configuration and the files that it names; with --running or --url from a node that
+    runs. Exit code 1 if something of an open door cannot be used.
     """
-    told = report(load_config(config), datetime.datetime.now(datetime.UTC))
+    settings = load_config(config)
+    if running or url is not None:
+        told = asyncio.run(_ask(running_node(settings, url, token, ca)))
+    else:
+        told = report(settings, datetime.datetime.now(datetime.UTC))
     if json_:
         print(json.dumps({"doors": [door.to_json() for door in told]}, indent=2))
     else:
         print("\n\n".join(_lines(door) for door in told))
     sys.exit(1 if any(door.open and door.complaints for door in told) else 0)
+
+
+async def _ask(node: RunningNode) -> list[DoorReport]:
+    async with node.connected() as asking:
+        told = await asking.get("/api/doors")
+    try:
+        return msgspec.convert(told["doors"], list[DoorReport])
+    except (KeyError, msgspec.ValidationError) as error:
+        raise RemoteError("CLIENT.BAD_ANSWER", str(error)) from error
 
 
 def _lines(door: DoorReport) -> str:

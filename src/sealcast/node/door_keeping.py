@@ -32,8 +32,8 @@ _log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Kept:
-    """A door, and what it works with."""
+class Kept:
+    """A door, and what it works with: what its sources have now may have been refused."""
 
     door: OpenDoor
     pair: KeyPair
@@ -49,7 +49,7 @@ class DoorKeeper:
 
     def __init__(self, front: FrontPort) -> None:
         self._front = front
-        self._kept: list[_Kept] = []
+        self._kept: list[Kept] = []
         self.swaps: Counter[str] = Counter()
         """Swaps that were done, by door."""
         self.refusals: Counter[tuple[str, str]] = Counter()
@@ -59,8 +59,12 @@ class DoorKeeper:
         """These were opened with what their sources have now."""
         for door in doors:
             roots = None if door.bundle is None else door.bundle.current()
-            self._kept.append(_Kept(door, door.pair.current(), roots))
+            self._kept.append(Kept(door, door.pair.current(), roots))
             self.swaps[door.plan.name] = 0
+
+    def doors(self) -> tuple[Kept, ...]:
+        """All of them, as they are now."""
+        return tuple(self._kept)
 
     def pairs(self) -> dict[str, KeyPair]:
         """What each door shows."""
@@ -93,7 +97,7 @@ class DoorKeeper:
             if changed or waited:
                 self._offer(kept, now)
 
-    def _offer(self, kept: _Kept, now: datetime.datetime) -> None:
+    def _offer(self, kept: Kept, now: datetime.datetime) -> None:
         """Swaps in what the sources have: both, or the one of the two that can be used."""
         bundle = kept.door.bundle
         pair, roots = kept.door.pair.current(), None if bundle is None else bundle.current()
@@ -107,7 +111,7 @@ class DoorKeeper:
         if both and self._swap(kept, pair, kept.roots) is not None:
             self._swap(kept, kept.pair, roots)
 
-    def _swap(self, kept: _Kept, pair: KeyPair, roots: bytes | None) -> SealcastError | None:
+    def _swap(self, kept: Kept, pair: KeyPair, roots: bytes | None) -> SealcastError | None:
         name = kept.door.plan.name
         if (pair, roots) == (kept.pair, kept.roots):
             return None
@@ -128,7 +132,7 @@ class DoorKeeper:
         self.swaps[name] += 1
         return None
 
-    def _refuse(self, kept: _Kept, refusal: SealcastError) -> None:
+    def _refuse(self, kept: Kept, refusal: SealcastError) -> None:
         if kept.told == (refusal.code, refusal.detail):
             return
         kept.told = (refusal.code, refusal.detail)

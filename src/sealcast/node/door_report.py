@@ -1,11 +1,12 @@
-"""What each door demands, from the configuration and the files that it names, without a node.
+"""What each door demands, and what it shows.
 
 Does: says of every door, open or shut: where it listens, whether it asks for a certificate and of
-which authorities, which TLS it speaks and by which policy, what it shows and until when. What
-cannot be read becomes a complaint of that door.
+which authorities, which TLS it speaks and by which policy, what it shows and until when. From the
+configuration and the files that it names, without a node (`report`: what the next start would
+find), or of the doors of a running one (`report_of_running`). What cannot be read or was refused
+becomes a complaint of that door.
 
-Does not: make, renew or open anything, or ask for a passphrase. What a running node really shows
-its metrics say; here stands what the next start would find.
+Does not: make, renew or open anything, or ask for a passphrase.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from sealcast.identity.private_files import read_private
 from sealcast.identity.throw_away import ROOT_FILE
 from sealcast.node.certificate_sources import first_certificate
 from sealcast.node.config import Config
+from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import ORIGIN, ROLES, Plan, plans
 from sealcast.node.own_authority import node_name, open_authority
 from sealcast.node.state_folder import SERVER
 
 _DAY: Final = 24 * 3600
+_SPEAKS: Final = {"https": "HTTPS", "tls_ingest": "MPEG-TS over TLS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,26 +138,16 @@ def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
                 complaints.append(str(error))
     if uses_own:
         complaints += own.complaints
-    tls = plan.policy.tls
-    made = DoorReport(
-        door=plan.name,
-        open=bool(door.bind),
+    made = _report(
+        plan,
         addresses=list(door.bind),
-        speaks="MPEG-TS over TLS" if plan.kind == "tls_ingest" else "HTTPS",
-        role=ROLES[plan.name].value,
-        client_certificate=plan.client_auth,
-        authorities=[Certificate.of(each, now) for each in trusts],
-        authorities_from=trusts_from,
-        tls_versions=list(dict.fromkeys((tls.min_version, tls.max_version))),
-        groups=list(tls.groups),
-        policy=plan.policy.name,
-        expired_grace_s=plan.policy.identities.expired_grace_s,
-        shows=None if shows is None else Certificate.of(shows, now),
+        shows=shows,
         shows_from=shows_from,
+        trusts=trusts,
+        trusts_from=trusts_from,
         complaints=complaints,
+        now=now,
     )
-    if plan.name == ORIGIN:
-        made.speaks = "HTTPS, reading only"
     shown = [] if made.shows is None else [made.shows]
     made.complaints += [
         f"{each.name} expired {-each.days_left:g} days ago."
@@ -163,6 +156,58 @@ def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
         if each.days_left < 0 and (each is not made.shows or door.certificate)
     ]
     return made
+
+
+def report_of_running(keeper: DoorKeeper, now: datetime.datetime) -> list[DoorReport]:
+    """The open doors of this node, with what they work with now."""
+    made = []
+    for kept in keeper.doors():
+        bundle, roots = kept.door.bundle, kept.roots
+        refused = [] if kept.told is None else [": ".join(kept.told)]
+        made.append(
+            _report(
+                kept.door.plan,
+                addresses=kept.door.addresses,
+                shows=first_certificate(kept.pair.chain_pem),
+                shows_from=kept.door.pair.name,
+                trusts=[] if roots is None else x509.load_pem_x509_certificates(roots),
+                trusts_from="" if bundle is None else bundle.name,
+                complaints=refused,
+                now=now,
+            )
+        )
+    return made
+
+
+def _report(
+    plan: Plan,
+    *,
+    addresses: list[str],
+    shows: x509.Certificate | None,
+    shows_from: str,
+    trusts: list[x509.Certificate],
+    trusts_from: str,
+    complaints: list[str],
+    now: datetime.datetime,
+) -> DoorReport:
+    policy, speaks = plan.policy, _SPEAKS[plan.kind]
+    return DoorReport(
+        door=plan.name,
+        open=bool(addresses),
+        addresses=addresses,
+        speaks=f"{speaks}, reading only" if plan.name == ORIGIN else speaks,
+        role=ROLES[plan.name].value,
+        client_certificate=plan.client_auth,
+        authorities=[Certificate.of(each, now) for each in trusts],
+        authorities_from=trusts_from,
+        tls_versions=list(dict.fromkeys((policy.tls.min_version, policy.tls.max_version))),
+        groups=list(policy.tls.groups),
+        policy=policy.name,
+        expired_grace_s=policy.identities.expired_grace_s,
+        shows=None if shows is None else Certificate.of(shows, now),
+        shows_from=shows_from,
+        complaints=complaints,
+    )
 
 
 def _there(path: Path) -> bool:

@@ -17,6 +17,7 @@ from sealcast.node.api.access import Access
 from sealcast.node.api.admin import AdminApi, Logins
 from sealcast.node.api.cors import Cors
 from sealcast.node.api.door_metrics import DoorMetrics
+from sealcast.node.api.doors import DoorsApi
 from sealcast.node.api.front_only import FrontOnly
 from sealcast.node.api.identities import IdentitiesApi
 from sealcast.node.api.media import MediaApi
@@ -84,12 +85,14 @@ def build(parts: AppParts) -> ASGIApp:
     own: Sequence[BaseRoute] = ()
     if parts.authority is not None:
         own = IdentitiesApi(parts.authority, parts.switchboard, access).routes()
+    doors = [] if parts.doors is None else DoorsApi(parts.doors, access).routes()
     app = Starlette(
         routes=[
             *media.routes(),
             *state.routes(),
             *AdminApi(logins).routes(),
             *own,
+            *doors,
             *parts.more_routes,
         ],
         exception_handlers={
