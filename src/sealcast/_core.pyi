@@ -34,6 +34,7 @@ __all__ = [
     "codes",
     "forked",
     "judge_chain",
+    "judge_peer",
     "read_certificate",
     "srtp_known_aead_open",
     "srtp_known_aead_seal",
@@ -568,6 +569,17 @@ def srtp_profile_table() -> list[tuple[str, int | None, str | None, int, int, in
 def judge_chain(chain_pem: bytes, roots_pem: bytes) -> tuple[str, str] | None:
     """What a door with these client roots would say of a client's chain (PEM, the leaf first) by
     the system's clock: None, or the code and the sentence of its refusal.
+    """
+
+def judge_peer(
+    chain: Sequence[bytes],
+    roots_pem: bytes,
+    role: str,
+    uri: str | None = None,
+    dns: str | None = None,
+) -> None:
+    """Judge DER certificates, the leaf first, as a DTLS endpoint judges a peer in `role` ("client",
+    "server"); a `CoreError` is the refusal.
     """
 
 def read_certificate(chain_pem: bytes) -> bytes:

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
 from sealcast import _core, wire
-from sealcast.errors import LocalError
+from sealcast.errors import LocalError, RemoteError
 from sealcast.secret import Secret
 from sealcast.srtp import SrtpProfile
 from sealcast.wire import DtlsCounters, PeerCertificate, TlsFacts, Version
@@ -163,6 +163,23 @@ class Authority:
     roots: bytes | str
     uri: str | None = None
     dns: str | None = None
+
+    def judge(self, chain: Sequence[bytes], role: Role) -> None:
+        """Judge certificates (DER, the leaf first) outside a handshake, as an endpoint would judge
+        a peer in `role` that presents them: the same engine and the same questions (RFC 5280 §6).
+
+        What only a handshake can ask, nobody asked: who holds the key, which algorithm signs, how
+        long a chain may be on the wire.
+
+        Raises RemoteError with the code of the refusal (``DTLS.UNKNOWN_CA``, …), LocalError if the
+        authority itself cannot be used.
+        """
+        try:
+            _core.judge_peer(list(chain), _octets(self.roots), role, self.uri, self.dns)
+        except _core.CoreError as error:
+            if error.code in _REFUSALS:
+                raise RemoteError(error.code, error.detail) from None
+            raise _local(error) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from tests.attack.ledger import leg_from
+from tests.interop.chain_cases import SHORT_RSA_KEY, Case, leaf
+from tests.interop.made_certificates import CLIENT_AUTH, extended_usage, uri
 
 from sealcast.identity import certificates
 from sealcast.identity.authority import Authority, Wanted
@@ -142,6 +145,29 @@ def test_the_door_refuses_what_only_a_thief_of_the_issuing_key_could_make(
     venue: Venue, names: tuple[x509.GeneralName, ...]
 ) -> None:
     assert refusal(venue, venue.forged(names)) == "TLS.CERTIFICATE_REFUSED"
+
+
+@pytest.mark.parametrize("weak", ["SHA-1", "RSA of 1,024 bits"])
+def test_the_door_refuses_a_weak_chain_though_boringssl_takes_it(tmp_path: Path, weak: str) -> None:
+    """Nothing that this authority issues, but what an outside one may vouch for."""
+    require("core")
+    made = leaf(uri(f"spiffe://{TRUST_DOMAIN}/encoder/a"), usage=extended_usage(CLIENT_AUTH))
+    made = made.but(hashed=hashes.SHA1) if weak == "SHA-1" else made.but(key=SHORT_RSA_KEY)
+    chain = Case(None, "", leaf=made, side=Side.CLIENT).chain()
+    files = {"root.pem": chain.root_pem, "weak.pem": chain.chain_pem, "weak-key.pem": chain.key_pem}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    trust = f"client_ca = {json.dumps(str(tmp_path / 'root.pem'))}"
+    with running_node(tmp_path / "node", ingest_ts=trust) as node:
+        context = ssl.create_default_context(cafile=str(node.authority))
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.load_cert_chain(tmp_path / "weak.pem", tmp_path / "weak-key.pem")
+        with socket.create_connection((node.address, node.ts_port), timeout=10) as plain:
+            host, port = plain.getsockname()[:2]
+            with context.wrap_socket(plain, server_hostname="localhost"):
+                end = leg_from(node, f"{host}:{port}")["end"]
+    assert end["code"] == "TLS.CERTIFICATE_REFUSED"
+    assert "less than SHA-256" in end["detail"]
 
 
 def test_a_viewers_certificate_publishes_nothing(venue: Venue) -> None:

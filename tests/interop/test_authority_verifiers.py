@@ -32,7 +32,6 @@ from sealcast.identity.authorities import (
 from sealcast.identity.certificates import Signer, Template
 from sealcast.identity.issued import Issued
 from sealcast.identity.keys import generate
-from sealcast.identity.keys_at_rest import plain_pem
 from sealcast.identity.profiles import Side
 from sealcast.secret import Secret
 from sealcast.testing.browsers import nss_database
@@ -148,7 +147,7 @@ CASES = {
 }
 
 
-def chain_of(case: Case) -> Chain:
+def leaf_of(case: Case) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "encoder/venue-1")])
     template = Template(
         subject=subject,
@@ -159,8 +158,11 @@ def chain_of(case: Case) -> Chain:
         not_after=NOW + HOUR,
         usage=(case.usage or case.side).usage,
     )
-    leaf = certificates.sign(template, case.by)
-    return Chain(leaf, (case.by.certificate,), ROOT.certificate, LEAF_KEY)
+    return certificates.sign(template, case.by)
+
+
+def chain_of(case: Case) -> Chain:
+    return Chain.of(leaf_of(case), (case.by.certificate,), ROOT.certificate, LEAF_KEY)
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
@@ -170,8 +172,7 @@ def test_a_chain_is_good_only_for_what_its_authority_may_issue(
 ) -> None:
     case = CASES[name]
     verify, needs = VERIFIERS[verifier]
-    if needs is not None:
-        require(needs)
+    require(*needs)
     verdict = verify(chain_of(case), case.used_as or case.side, tmp_path)
     assert (verdict is None) == (case.good != (verifier in case.otherwise)), verdict
 
@@ -181,11 +182,10 @@ def test_an_issuing_authority_makes_no_authority_below_itself(tmp_path: Path) ->
     bounds = constraints_for_clients(DOMAIN)
     # Another subject: what has its issuer's counts as a new key of it (RFC 5280 §6.1.4).
     below = make_issuing(CLIENTS, Side.CLIENT, f"below.{DOMAIN}", below_key, bounds, NOW)
-    leaf = chain_of(Case(Signer(below, below_key), (ENCODER,), usage=Side.CLIENT)).leaf
-    chain = Chain(leaf, (below, CLIENTS.certificate), ROOT.certificate, LEAF_KEY)
+    leaf = leaf_of(Case(Signer(below, below_key), (ENCODER,), usage=Side.CLIENT))
+    chain = Chain.of(leaf, (below, CLIENTS.certificate), ROOT.certificate, LEAF_KEY)
     for name, (verify, needs) in VERIFIERS.items():
-        if needs is not None:
-            require(needs)
+        require(*needs)
         assert verify(chain, Side.CLIENT, tmp_path) is not None, name
 
 
@@ -199,9 +199,9 @@ def test_boringssl_refuses_every_address_below_a_constraint_on_addresses(tmp_pat
 def test_openssl_and_nss_import_a_pkcs12(tmp_path: Path) -> None:
     require("openssl", "certutil")
     chain = chain_of(CASES["an encoder"])
-    issued = Issued("venue-1", chain.chain_pem, plain_pem(chain.key), "1", 0)
+    issued = Issued("venue-1", chain.chain_pem, chain.key_pem, "1", 0)
     file = tmp_path / "venue-1.p12"
-    file.write_bytes(issued.pkcs12(certificates.pem(chain.root), Secret("told once")))
+    file.write_bytes(issued.pkcs12(chain.root_pem, Secret("told once")))
     database = f"sql:{tmp_path}"
     for words in (
         ("openssl", "pkcs12", "-in", str(file), "-passin", "pass:told once", "-noenc"),
@@ -218,7 +218,7 @@ def test_openssl_and_nss_import_a_pkcs12(tmp_path: Path) -> None:
 @contextmanager
 def https(chain: Chain, folder: Path) -> Iterator[int]:
     """A server with the chain, on loopback; its port."""
-    (folder / "chain.pem").write_bytes(chain.chain_pem + plain_pem(chain.key))
+    (folder / "chain.pem").write_bytes(chain.chain_pem + chain.key_pem)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "chain.pem")
 
@@ -253,7 +253,7 @@ def https(chain: Chain, folder: Path) -> Iterator[int]:
 
 def chromium_takes(chain: Chain, folder: Path) -> bool:
     require("chromium", "certutil")
-    (folder / "root.pem").write_bytes(certificates.pem(chain.root))
+    (folder / "root.pem").write_bytes(chain.root_pem)
     nss_database(folder / ".pki" / "nssdb", folder / "root.pem")
     with https(chain, folder) as port:
         shown = subprocess.run(

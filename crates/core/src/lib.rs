@@ -16,6 +16,7 @@ mod chain;
 mod dtls;
 mod error;
 mod front;
+mod judge;
 mod media;
 mod srtp;
 mod tls;
@@ -36,6 +37,8 @@ mod _core {
     use super::error::CoreError;
     #[pymodule_export]
     use super::front::Front;
+    #[pymodule_export]
+    use super::judge::judge_peer;
     #[pymodule_export]
     use super::media::{FrameSink, FrameTap, MediaIdentity, Relay};
     #[pymodule_export]

@@ -67,7 +67,7 @@ const ALERT_HANDSHAKE_FAILURE: u8 = 40;
 
 pub use config::{DtlsConfig, Role};
 pub use event::{DtlsCounters, DtlsEvent};
-pub use expected::Expected;
+pub use expected::{judge_der, Expected};
 pub use link::MAX_DATAGRAM;
 pub use proof::Proved;
 

@@ -32,6 +32,7 @@ mod foreign;
 mod identity;
 mod reason;
 pub mod server;
+mod strength;
 mod suites;
 mod trust;
 mod version;

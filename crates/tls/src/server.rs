@@ -27,6 +27,7 @@ use boring::ssl::{
     SslSessionCacheMode, SslVerifyMode,
 };
 use boring::x509::store::X509StoreBuilder;
+use boring::x509::{X509StoreContextRef, X509VerifyError};
 
 pub use chain::{judge_chain, leaf_of};
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
@@ -34,7 +35,8 @@ pub use opening::Opening;
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
 
 use crate::{
-    facts as negotiated, ffi, identity, suites, witness, Facts, Identity, TlsError, Version,
+    facts as negotiated, ffi, identity, strength, suites, witness, Facts, Identity, TlsError,
+    Version,
 };
 
 /// How much of a connection's beginning [`classify`] can use.
@@ -156,12 +158,24 @@ fn ask_for_certificate(
         store.add_cert(&root).map_err(&engine)?;
     }
     context.set_cert_store(store.build());
-    context.set_verify(mode);
+    context.set_verify_callback(mode, strong_enough);
     ffi::limit_chain(context, CHAIN_BYTES);
     revoked::look_at(context, revoked);
     // A resumed session skips verification, so these doors have none.
     context.set_options(SslOptions::NO_TICKET);
     Ok(())
+}
+
+/// Called for each certificate of a verified chain from the anchor down, and for each fault.
+fn strong_enough(verified: bool, context: &mut X509StoreContextRef) -> bool {
+    if !verified || context.error_depth() != 0 {
+        return verified;
+    }
+    let suffices = context.chain().is_some_and(strength::suffices);
+    if !suffices {
+        context.set_error(Err(X509VerifyError::APPLICATION_VERIFICATION));
+    }
+    suffices
 }
 
 /// ALPN (RFC 7301 §3.2): our order decides; a client that asks for other protocols only is

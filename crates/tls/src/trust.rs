@@ -10,10 +10,11 @@ use boring::error::ErrorStack;
 use boring::ssl::SslAlert;
 use boring::stack::{Stack, StackRef};
 use boring::x509::store::{X509Store, X509StoreBuilder};
+use boring::x509::verify::X509CheckFlags;
 use boring::x509::{X509Ref, X509StoreContext, X509VerifyError, X509};
 
 use crate::ffi::{self, CertificatePurpose};
-use crate::{identity, PeerCertificate, TlsError};
+use crate::{identity, strength, PeerCertificate, TlsError};
 
 /// The name that a certificate must carry, as a subject alternative name (RFC 5280 §4.2.1.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +125,21 @@ impl Authority {
         X509StoreContext::new()?.init(&self.store, leaf, presented, |context| {
             ffi::set_certificate_purpose(context, purpose)?;
             match &self.name {
-                Some(PeerName::Dns(name)) => context.verify_param_mut().set_host(name)?,
+                Some(PeerName::Dns(name)) => {
+                    let asked = context.verify_param_mut();
+                    // A common name is no host name (RFC 9525 §2, §6.3).
+                    asked.set_hostflags(X509CheckFlags::NEVER_CHECK_SUBJECT);
+                    asked.set_host(name)?;
+                }
                 Some(PeerName::Address(address)) => context.verify_param_mut().set_ip(*address)?,
                 Some(PeerName::Uri(_)) | None => {}
             }
             let holds = context.verify_cert()?;
             Ok(match context.verify_result() {
                 Err(verdict) => Err(verdict),
+                Ok(()) if holds && !context.chain().is_some_and(strength::suffices) => {
+                    Err(X509VerifyError::APPLICATION_VERIFICATION)
+                }
                 // Unreachable: the engine names its reason whenever a chain does not hold.
                 Ok(()) if !holds => Err(X509VerifyError::UNSPECIFIED),
                 Ok(()) => Ok(()),
@@ -231,6 +240,11 @@ impl Distrust {
                 Fault::UnknownCa,
                 SslAlert::UNKNOWN_CA,
                 "the peer's certificate was not issued by the expected authority".to_owned(),
+            ),
+            X509VerifyError::APPLICATION_VERIFICATION => (
+                Fault::Rule,
+                SslAlert::BAD_CERTIFICATE,
+                strength::BOUND.to_owned(),
             ),
             _ => (
                 Fault::Rule,

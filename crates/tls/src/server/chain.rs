@@ -11,7 +11,7 @@ use boring::x509::{X509StoreContext, X509VerifyError, X509};
 
 use super::failure::HandshakeFailure;
 use crate::ffi::{self, CertificatePurpose};
-use crate::{identity, PeerCertificate, TlsError};
+use crate::{identity, strength, PeerCertificate, TlsError};
 
 /// Judges a chain (PEM, the leaf first) against a trust bundle, by the system's clock. `None`: a
 /// door with this bundle would go on with the handshake.
@@ -63,6 +63,9 @@ fn verdict(
         let holds = context.verify_cert()?;
         Ok(match context.verify_result() {
             Err(verdict) => Err(verdict),
+            Ok(()) if holds && !context.chain().is_some_and(strength::suffices) => {
+                Err(X509VerifyError::APPLICATION_VERIFICATION)
+            }
             // Unreachable: the engine names its reason whenever a chain does not hold.
             Ok(()) if !holds => Err(X509VerifyError::UNSPECIFIED),
             Ok(()) => Ok(()),

@@ -13,7 +13,7 @@ use boring_sys as raw;
 use super::CHAIN_BYTES;
 use crate::alert::{alert_hint, alert_name};
 use crate::foreign::{recognise, Speech};
-use crate::{codes, reason, witness, PeerCertificate};
+use crate::{codes, reason, strength, witness, PeerCertificate};
 
 /// Why a handshake failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,9 @@ impl HandshakeFailure {
                 codes::TLS_CERTIFICATE_NOT_YET_VALID,
                 "a certificate of the client's chain is not valid yet",
             ),
+            X509VerifyError::APPLICATION_VERIFICATION => {
+                (codes::TLS_CERTIFICATE_REFUSED, strength::BOUND)
+            }
             X509VerifyError::CERT_REVOKED => (
                 codes::TLS_CERTIFICATE_REVOKED,
                 "a certificate of the client's chain has been revoked",

@@ -1,0 +1,35 @@
+"""Programs in Go that tests run against: pinned in `go_peers/go.mod`, built once into the cache.
+
+Does: builds BetterTLS (a suite for verifiers of certificates) and Pebble (an ACME server for tests)
+with its DNS through the Go module proxy, and keeps them by the digest of what pins them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from sealcast.testing.requirement import require
+
+PINNED = Path(__file__).with_name("go_peers")
+
+
+@functools.cache
+def go_program(name: str) -> Path:
+    """The built program. A test that asks is skipped where there is no Go."""
+    require("go")
+    pins = b"".join((PINNED / file).read_bytes() for file in ("go.mod", "go.sum"))
+    cache = Path(os.environ.get("SEALCAST_CACHE") or Path.home() / ".cache" / "sealcast")
+    folder = cache / f"go-{hashlib.sha256(pins).hexdigest()[:12]}"
+    if not (folder / name).exists():
+        subprocess.run(
+            ["go", "install", "tool"],
+            cwd=PINNED,
+            env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=readonly"},
+            check=True,
+            timeout=540,
+        )
+    return folder / name
