@@ -223,6 +223,10 @@ class Front:
     def swap(
         self, door: str, chain_pem: bytes, key_pem: bytes, client_roots_pem: bytes | None
     ) -> None: ...
+    def set_challenge(self, door: str, server_name: str, pair: tuple[bytes, bytes] | None) -> None:
+        """While `pair` (PEM chain and key) stands, the door answers a TLS challenge of ACME for
+        `server_name` with it (RFC 8737); None: no longer.
+        """
     def set_revoked(self, revoked: list[str]) -> int:
         """From now on these certificates ("<issuer's key id>:<serial>", hexadecimal) are revoked.
 

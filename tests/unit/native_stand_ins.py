@@ -144,6 +144,7 @@ class FakeFront:
     """The encoders' ends, by connection."""
     closed: list[tuple[int, str]] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
+    challenges: dict[tuple[str, str], tuple[bytes, bytes] | None] = field(default_factory=dict)
     swapped: list[tuple[str, bytes, bytes, bytes | None]] = field(default_factory=list)
 
     def facts(self, connection: int) -> bytes | None:
@@ -170,6 +171,9 @@ class FakeFront:
         self, door: str, chain_pem: bytes, key_pem: bytes, client_roots_pem: bytes | None
     ) -> None:
         self.swapped.append((door, chain_pem, key_pem, client_roots_pem))
+
+    def set_challenge(self, door: str, server_name: str, pair: tuple[bytes, bytes] | None) -> None:
+        self.challenges[door, server_name] = pair
 
     def set_revoked(self, revoked: list[str]) -> int:
         self.revoked = revoked

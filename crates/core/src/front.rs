@@ -67,6 +67,20 @@ impl Front {
             .map_err(|error| refusal(error.code(), error))
     }
 
+    /// Answers TLS challenges of ACME for a server name at a door, or with `None` no longer.
+    #[pyo3(signature = (door, server_name, pair))]
+    fn set_challenge(
+        &self,
+        py: Python<'_>,
+        door: &str,
+        server_name: &str,
+        pair: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> PyResult<()> {
+        let pair = pair.as_ref().map(|(chain, key)| (&chain[..], &key[..]));
+        py.detach(|| self.handle.set_challenge(door, server_name, pair))
+            .map_err(|error| refusal(error.code(), error))
+    }
+
     /// Makes these certificates, each as `"<issuer's key id>:<serial>"` in hexadecimal, the revoked
     /// ones; returns how many open connections that ends.
     fn set_revoked(&self, py: Python<'_>, revoked: Vec<String>) -> PyResult<usize> {

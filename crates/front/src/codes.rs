@@ -60,6 +60,8 @@ codes! {
     PeerClosed = "TLS.PEER_CLOSED": "The peer closed the connection.";
     Revoked = "IDENTITY.REVOKED":
         "The certificate that the connection was opened with has been revoked.";
+    ChallengeAnswered = "ACME.CHALLENGE_ANSWERED":
+        "A connection asked for the answer to an open challenge of ACME, got it and was closed.";
     ClosedByNode = "NODE.CLOSED_BY_NODE": "The node closed the connection.";
 
     // Requests.

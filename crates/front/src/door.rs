@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use boring::ssl::{Ssl, SslContext};
-use sealcast_tls::server::{ClientAuth, Revoked, ServerPolicy};
+use sealcast_tls::server::{
+    context_with_challenges, Challenges, ClientAuth, Revoked, ServerPolicy,
+};
 use sealcast_tls::{Identity, Version};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -86,6 +88,7 @@ impl DoorSpec {
         key_pem: &[u8],
         client_roots_pem: Option<&[u8]>,
         revoked: &Arc<Revoked>,
+        challenges: &Arc<Challenges>,
     ) -> Result<SslContext, FrontError> {
         let client_auth = match (self.client_auth, client_roots_pem) {
             (ClientAuthSpec::None, None) => ClientAuth::None,
@@ -118,7 +121,9 @@ impl DoorSpec {
             client_auth,
         };
         let identity = Identity::from_pem(chain_pem, key_pem)?;
-        Ok(sealcast_tls::server::context(&policy, &identity, revoked)?)
+        Ok(context_with_challenges(
+            &policy, &identity, revoked, challenges,
+        )?)
     }
 
     /// Binds every address, or none.
@@ -170,6 +175,8 @@ pub(crate) struct Door {
     pub(crate) spec: DoorSpec,
     pub(crate) tally: Tally,
     pub(crate) turns: Turns,
+    /// Shared by every context that the door ever has.
+    pub(crate) challenges: Arc<Challenges>,
     connections: Arc<Semaphore>,
     context: RwLock<SslContext>,
     told: Mutex<ToldFailures>,
@@ -182,12 +189,18 @@ struct ToldFailures {
 }
 
 impl Door {
-    pub(crate) fn new(spec: DoorSpec, context: SslContext, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        spec: DoorSpec,
+        context: SslContext,
+        challenges: Arc<Challenges>,
+        limits: &Limits,
+    ) -> Self {
         Self {
             name: spec.name.as_str().into(),
             spec,
             tally: Tally::default(),
             turns: Turns::new(limits),
+            challenges,
             connections: Arc::new(Semaphore::new(limits.connections_per_door)),
             context: RwLock::new(context),
             told: Mutex::new(ToldFailures {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::header::HeaderValue;
 use sealcast_tls::server::{CertificateId, Revoked};
-use sealcast_tls::TlsError;
+use sealcast_tls::{Identity, TlsError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::codes::{is_code, Code};
 use crate::connections::{ConnectionFacts, Connections};
 use crate::counters::CountersSnapshot;
-use crate::door::{accept, Door, DoorSpec};
+use crate::door::{accept, ClientAuthSpec, Door, DoorSpec};
 use crate::events::{Event, EventQueue};
 use crate::limits::Limits;
 use crate::pool::AppPool;
@@ -205,7 +205,8 @@ impl FrontHandle {
                 format!("`{}`", spec.name),
             ));
         }
-        let context = spec.context(chain_pem, key_pem, client_roots_pem, &self.shared.revoked)?;
+        let (revoked, challenges) = (&self.shared.revoked, Arc::default());
+        let context = spec.context(chain_pem, key_pem, client_roots_pem, revoked, &challenges)?;
         let listeners = spec.listen(&self.shared.limits)?;
 
         let failed = |error: std::io::Error| FrontError::new(Code::BindFailed, error.to_string());
@@ -218,7 +219,7 @@ impl FrontHandle {
             })
             .collect::<Result<Vec<_>, FrontError>>()?;
 
-        let door = Arc::new(Door::new(spec, context, &self.shared.limits));
+        let door = Arc::new(Door::new(spec, context, challenges, &self.shared.limits));
         doors.insert(door.spec.name.clone(), Arc::clone(&door));
         Ok(listeners
             .into_iter()
@@ -250,10 +251,49 @@ impl FrontHandle {
             return Err(FrontError::new(Code::NoSuchDoor, format!("`{door}`")));
         };
         let revoked = &self.shared.revoked;
-        door.swap(
-            door.spec
-                .context(chain_pem, key_pem, client_roots_pem, revoked)?,
-        );
+        door.swap(door.spec.context(
+            chain_pem,
+            key_pem,
+            client_roots_pem,
+            revoked,
+            &door.challenges,
+        )?);
+        Ok(())
+    }
+
+    /// While this stands, the door answers a TLS challenge of ACME for `server_name` with this
+    /// chain and key (RFC 8737); with `None` it does no longer. Such connections carry nothing and
+    /// are closed after their handshake, counted as `ACME.CHALLENGE_ANSWERED`.
+    ///
+    /// # Errors
+    /// `FRONT.NO_SUCH_DOOR`; `FRONT.BAD_DOOR` for one that asks for certificates, since who asks
+    /// has none; what is wrong with the pair.
+    pub fn set_challenge(
+        &self,
+        door: &str,
+        server_name: &str,
+        pair: Option<(&[u8], &[u8])>,
+    ) -> Result<(), FrontError> {
+        let found = self.shared.doors().get(door).cloned();
+        let Some(door) = found else {
+            return Err(FrontError::new(Code::NoSuchDoor, format!("`{door}`")));
+        };
+        if door.spec.client_auth != ClientAuthSpec::None {
+            let name = &door.spec.name;
+            return Err(FrontError::new(
+                Code::BadDoor,
+                format!("door `{name}` asks for client certificates and answers no challenges"),
+            ));
+        }
+        match pair {
+            Some((chain_pem, key_pem)) => {
+                let identity = Identity::from_pem(chain_pem, key_pem)?;
+                door.challenges.open(server_name, &identity)?;
+            }
+            None => {
+                door.challenges.close(server_name);
+            }
+        }
         Ok(())
     }
 

@@ -64,6 +64,12 @@ pub(crate) async fn receive(
     match prove(shared, door, &mut stream, &arrival).await {
         Ok(timing) => {
             door.tally.handshakes.fetch_add(1, Ordering::Relaxed);
+            if sealcast_tls::server::is_answer(stream.ssl()) {
+                // The handshake was the answer (RFC 8737 §3).
+                shared.count(door, Code::ChallengeAnswered.code());
+                let _ = stream.shutdown().await;
+                return;
+            }
             serve(shared, door, stream, arrival.peer, timing).await;
         }
         Err(refusal) => {

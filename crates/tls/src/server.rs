@@ -16,6 +16,7 @@
 //! whose certificate is revoked after their handshake ([`chain_of`]).
 
 mod chain;
+mod challenge;
 mod failure;
 mod opening;
 pub(crate) mod revoked;
@@ -30,6 +31,7 @@ use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509StoreContextRef, X509VerifyError};
 
 pub use chain::{judge_chain, leaf_of};
+pub use challenge::{is_answer, Challenges};
 pub use failure::{alert_in_clear, classify, HandshakeFailure};
 pub use opening::Opening;
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
@@ -91,6 +93,32 @@ pub fn context(
     identity: &Identity,
     revoked: &Arc<Revoked>,
 ) -> Result<SslContext, TlsError> {
+    let mut context = builder(policy, identity, revoked)?;
+    witness::watch(&mut context);
+    Ok(context.build())
+}
+
+/// The same for a door that also answers the challenges of ACME while they are open.
+///
+/// # Errors
+/// As [`context`].
+pub fn context_with_challenges(
+    policy: &ServerPolicy,
+    identity: &Identity,
+    revoked: &Arc<Revoked>,
+    challenges: &Arc<Challenges>,
+) -> Result<SslContext, TlsError> {
+    let mut context = builder(policy, identity, revoked)?;
+    let challenges = Arc::clone(challenges);
+    witness::watch_and(&mut context, move |hello| challenges.meet(hello));
+    Ok(context.build())
+}
+
+fn builder(
+    policy: &ServerPolicy,
+    identity: &Identity,
+    revoked: &Arc<Revoked>,
+) -> Result<SslContextBuilder, TlsError> {
     if policy.min_version > policy.max_version {
         return Err(TlsError::BadPolicy(
             "min_version is newer than max_version".to_owned(),
@@ -123,8 +151,7 @@ pub fn context(
         }
     }
     select_protocol(&mut context, &policy.alpn);
-    witness::watch(&mut context);
-    Ok(context.build())
+    Ok(context)
 }
 
 /// Reads the facts of an established connection made from a [`context`].

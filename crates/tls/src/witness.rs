@@ -123,6 +123,15 @@ pub(crate) fn of(ssl: &SslRef) -> Option<&Witness> {
 
 /// Makes the connections of a context report to their witness.
 pub(crate) fn watch(context: &mut SslContextBuilder) {
+    watch_and(context, |_| ());
+}
+
+/// The same, and `then` sees each ClientHello before the engine acts on it. A context has one place
+/// for both.
+pub(crate) fn watch_and(
+    context: &mut SslContextBuilder,
+    then: impl Fn(&mut ClientHello<'_>) + Send + Sync + 'static,
+) {
     ffi::on_moment(context, |ssl, moment| {
         let Some(witness) = of(ssl) else { return };
         match moment {
@@ -131,13 +140,14 @@ pub(crate) fn watch(context: &mut SslContextBuilder) {
             Moment::HandshakeDone => witness.note_own(ssl),
         }
     });
-    context.set_select_certificate_callback(|mut hello| {
+    context.set_select_certificate_callback(move |mut hello| {
         attach(hello.ssl_mut());
         let offered = highest_version(&hello);
         if let Some(witness) = of(hello.ssl()) {
             // A second ClientHello (after HelloRetryRequest) may not change its versions.
             let _ = witness.offered_version.set(offered);
         }
+        then(&mut hello);
         Ok(())
     });
 }

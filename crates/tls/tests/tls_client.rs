@@ -117,7 +117,7 @@ impl Venue {
             alpn: Vec::new(),
             client_auth,
         };
-        server::context(&policy, &self.door.identity()).expect("a valid policy")
+        server::context(&policy, &self.door.identity(), &Arc::default()).expect("a valid policy")
     }
 
     fn demanding(&self, max_version: Version) -> SslContext {

@@ -119,7 +119,10 @@ class Door(_Table, frozen=True):
     bind: _Binds = field(default_factory=list)
     certificate: Annotated[
         str,
-        Meta(description="PEM file of the chain; empty: the throw-away authority issues one"),
+        Meta(
+            description="PEM file of the chain, or the word acme (table [acme]); empty: the "
+            "throw-away authority issues one"
+        ),
     ] = ""
     key: Annotated[str, Meta(description="PEM file of the chain's private key, mode 0600")] = ""
     client_ca: Annotated[
@@ -267,11 +270,49 @@ class Identity(_Table, frozen=True):
     ] = ""
 
 
+class Acme(_Table, frozen=True):
+    """A public authority that issues the certificate of each door with `certificate = "acme"`."""
+
+    directory: Annotated[
+        str,
+        Meta(
+            pattern=r"^(|https://\S+)$",
+            description="must be the https address of an ACME directory (RFC 8555), as in "
+            "https://acme-v02.api.letsencrypt.org/directory",
+        ),
+    ] = ""
+    contact: Annotated[
+        list[str], Meta(description="where the authority may write to, as in mailto:you@example")
+    ] = field(default_factory=list)
+    terms_agreed: Annotated[
+        bool, Meta(description="you have read the authority's terms of service and agree")
+    ] = False
+    names: Annotated[
+        list[str], Meta(description="host names to ask for; empty: the host names in node.names")
+    ] = field(default_factory=list)
+    challenge: Annotated[
+        Literal["tls-alpn-01", "http-01"],
+        Meta(
+            description="how the names are proved: at the public door, which the authority calls "
+            "at port 443, or at http_bind, which it calls at port 80"
+        ),
+    ] = "tls-alpn-01"
+    http_bind: Annotated[
+        list[Bind],
+        Meta(description="where to answer http-01 over plain HTTP, and nothing else; empty: shut"),
+    ] = field(default_factory=list)
+    trust: Annotated[
+        str,
+        Meta(description="PEM file of who vouches for the directory itself; empty: the usual"),
+    ] = ""
+
+
 class Config(_Table, frozen=True):
     """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one."""
 
     node: Node = field(default_factory=Node)
     identity: Identity = field(default_factory=Identity)
+    acme: Acme = field(default_factory=Acme)
     doors: Doors = field(default_factory=Doors)
     media: Media = field(default_factory=Media)
     policy: Policy = field(default_factory=Policy)

@@ -24,6 +24,7 @@ from sealcast.errors import LocalError
 from sealcast.node.certificate_files import FileBundle, FilePair
 from sealcast.node.certificate_sources import Source, ThrowAwayPair
 from sealcast.node.config import Config, Door
+from sealcast.node.config_judge import ACME
 from sealcast.node.ports import FrontPort, native_refusal
 from sealcast.node.state_folder import KeyPair
 from sealcast.policy import Policy, Role, load
@@ -60,6 +61,8 @@ class Sources:
 
     pair: Source[KeyPair]
     bundle: Source[bytes]
+    acme: Source[KeyPair] | None = None
+    """For doors whose `certificate` is the word acme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,9 @@ def open_doors(front: FrontPort, config: Config, sources: Sources) -> list[OpenD
 def _open(front: FrontPort, plan: Plan, sources: Sources, names: Sequence[str]) -> OpenDoor:
     door = plan.door
     pair = sources.pair
-    if door.certificate:
+    if door.certificate == ACME and sources.acme is not None:
+        pair = sources.acme
+    elif door.certificate:
         pair = FilePair(Path(door.certificate), Path(door.key))
     bundle = None
     if plan.client_auth != "none":

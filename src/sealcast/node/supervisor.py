@@ -19,7 +19,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,6 +31,7 @@ from sealcast.identity.revocation import Revocations
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs import Ledger
 from sealcast.node import limits
+from sealcast.node.acme_at_work import AcmeAtWork, begin_acme
 from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
 from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
@@ -72,6 +73,7 @@ class _Parts:
     measure: Measure | None = None
     ts_ingest: TsIngest | None = None
     revocations: Revocations | None = None
+    acme: AcmeAtWork | None = None
     knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
     rounds: list[asyncio.Task[None]] = field(default_factory=list)
@@ -141,6 +143,9 @@ class Node:
         parts.private = private = PrivateSocket()
         secret = secrets.token_hex(32)
         parts.front = front = Front(app_socket=str(private.path), secret=secret)
+        parts.acme = await begin_acme(config, state.path, front, sources.pair, now)
+        if parts.acme is not None:
+            sources = replace(sources, acme=parts.acme.pair)
         parts.ts_ingest = ts_ingest = TsIngest(
             board,
             front,
@@ -183,6 +188,8 @@ class Node:
         self.addresses = {door.plan.name: door.addresses for door in opened}
         keeper.keep(opened)
         parts.rounds.append(asyncio.create_task(_keep(keeper)))
+        if parts.acme is not None and parts.acme.addresses:
+            self.addresses["http-01"] = parts.acme.addresses
         self.addresses["media"] = relay.local_addresses()
 
     async def stop(self) -> None:
@@ -203,6 +210,8 @@ class Node:
         for descriptor in parts.descriptors:
             loop.remove_reader(descriptor)
             os.close(descriptor)
+        if parts.acme is not None:
+            await parts.acme.stop()
         if parts.front is not None:
             await asyncio.to_thread(parts.front.stop)
         if parts.application is not None:

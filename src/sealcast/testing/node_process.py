@@ -282,18 +282,21 @@ def running_node(
     ingest_ts: str = "",
     public: str = "",
     secure: str = "",
+    public_port: int | None = None,
     own: OwnAuthority | None = None,
 ) -> Iterator[Node]:
     """A node on `loopback` addresses, or at a host's; `settings` is added to its
-    ``sealcast.toml``, `ingest_ts`, `public` and `secure` to the tables of these doors. With `own`
-    that is its authority, which must be of `TRUST_DOMAIN` and may give the node its names.
+    ``sealcast.toml``, `ingest_ts`, `public` and `secure` to the tables of these doors; `public_port`
+    is one of `free_port`. With `own` that is its authority, which must be of `TRUST_DOMAIN` and may
+    give the node its names.
 
     A node that did not stop by itself, or ended with anything but success, fails the test.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if host is None:
         addresses = list(loopback)
-        ports = [_free_port(addresses) for _ in range(4)]
+        ports = [free_port(addresses) for _ in range(4)]
+        ports[0] = ports[0] if public_port is None else public_port
     else:
         addresses = [str(address) for address in (host.ipv4, host.ipv6) if address is not None]
         ports = [8443, 8444, 8445, 8443]
@@ -339,7 +342,7 @@ bind = {bind(node.media_port)}
 """
 
 
-def _free_port(addresses: Sequence[str]) -> int:
+def free_port(addresses: Sequence[str]) -> int:
     """A port that the kernel chose and that TCP and UDP both have free at all `addresses`."""
     for _ in range(20):
         with ExitStack() as held:

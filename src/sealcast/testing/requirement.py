@@ -146,6 +146,7 @@ REQUIREMENTS = {
         Requirement("curl", "Debian's curl", _program("curl")),
         Requirement("nginx", "Debian's nginx-light", _program("nginx")),
         Requirement("softhsm", "Debian's softhsm2 and PyPI's python-pkcs11", _softhsm),
+        Requirement("acme", "PyPI's acme", _module("acme")),
         Requirement("go", "Go 1.25 or newer (Debian's golang-go, or go.dev)", _program("go")),
         Requirement("gcc", "Debian's gcc", _program("gcc")),
         Requirement("nss-dev", "Debian's libnss3-dev and pkg-config", _nss_dev),
