@@ -286,9 +286,9 @@ def running_node(
     own: OwnAuthority | None = None,
 ) -> Iterator[Node]:
     """A node on `loopback` addresses, or at a host's; `settings` is added to its
-    ``sealcast.toml``, `ingest_ts`, `public` and `secure` to the tables of these doors; `public_port`
-    is one of `free_port`. With `own` that is its authority, which must be of `TRUST_DOMAIN` and may
-    give the node its names.
+    ``sealcast.toml``, `ingest_ts`, `public` and `secure` to the tables of these doors;
+    `public_port` is one of `free_port`. With `own` that is its authority, which must be of
+    `TRUST_DOMAIN` and may give the node its names.
 
     A node that did not stop by itself, or ended with anything but success, fails the test.
     """
