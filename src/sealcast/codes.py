@@ -300,6 +300,12 @@ _SIGNALLING: Final = (
         "Use ECDSA on P-256 or P-384, Ed25519, or RSA with 3072 to 4096 bits and exponent 65537.",
     ),
     (
+        422,
+        "IDENTITY.NOT_OF_PROFILE",
+        "The profile does not give what was asked for.",
+        "Ask for what the profile gives, or choose another; the detail says which rule it was.",
+    ),
+    (
         401,
         "IDENTITY.TOKEN_UNKNOWN",
         "This authority never issued that enrolment token.",
@@ -334,6 +340,36 @@ _SIGNALLING: Final = (
         "IDENTITY.NO_ISSUER",
         "There is no authority of that serial here, or it is trusted no more.",
         "Take the serial from the chain; or ask for `client`, `server` or `root`.",
+    ),
+    (
+        403,
+        "IDENTITY.RENEW_UNKNOWN",
+        "The certificate that was shown is not one of this authority, so it is not renewed here.",
+        "Enrol instead: ask for a token, `sealcast identity token NAME`.",
+    ),
+    (
+        403,
+        "IDENTITY.RENEW_NO_CERTIFICATE",
+        "A renewal came without the certificate that is to be renewed.",
+        "Send it to the door that asks for certificates (secure), and show it there.",
+    ),
+    (
+        403,
+        "IDENTITY.RENEW_REVOKED",
+        "The certificate that was shown has been revoked, so it is not renewed.",
+        "Ask the operator why; a new one needs a new token: `sealcast identity token NAME`.",
+    ),
+    (
+        403,
+        "IDENTITY.RENEW_EXPIRED",
+        "The certificate that was shown has expired, so it can no longer renew itself.",
+        "Enrol again: ask the operator for a token, `sealcast identity token NAME`.",
+    ),
+    (
+        429,
+        "IDENTITY.TOO_MANY_TRIES",
+        "Too many attempts to get a certificate came from this address.",
+        "Wait as long as Retry-After says, and use the token exactly as it was printed.",
     ),
     (
         400,
@@ -1590,11 +1626,6 @@ _NODE: Final = (
         "Use service, encoder, viewer, admin or node.",
     ),
     (
-        "IDENTITY.NOT_OF_PROFILE",
-        "The profile does not give what was asked for.",
-        "Ask for what the profile gives, or choose another; the detail says which rule it was.",
-    ),
-    (
         "IDENTITY.PASSPHRASE_MISSING",
         "The authority's key is encrypted, and no passphrase came.",
         "Give --passphrase-file (in the configuration: identity.passphrase_file), of mode 0600.",
@@ -1729,6 +1760,58 @@ _NODE: Final = (
         "ADMIN.STORE_DAMAGED",
         "The file of the accounts cannot be read or written.",
         "Check free space; else restore the file, or remove it and add the accounts anew.",
+    ),
+    (
+        "AGENT.BAD_FINGERPRINT",
+        "That is no fingerprint of an authority.",
+        "Give the SHA-256 that `sealcast identity token` printed: 64 hexadecimal digits.",
+    ),
+    (
+        "AGENT.WRONG_AUTHORITY",
+        "The node has another authority than the one that the token came with: "
+        "it is the wrong address, or somebody is in between. The token was not sent.",
+        "Compare address and fingerprint with whoever made the token.",
+    ),
+    (
+        "AGENT.NODE_UNPROVED",
+        "The node's certificate does not prove that it is that node, so nothing was sent to it.",
+        "Use a name that its certificate carries, and compare the clocks of both machines.",
+    ),
+    (
+        "AGENT.CERTIFICATE_REFUSED",
+        "The node does not take the certificate that was shown to it.",
+        "Use the door that asks for certificates of this authority; else enrol again.",
+    ),
+    (
+        "AGENT.BAD_CERTIFICATE",
+        "The certificate in the node's answer is not what was asked for, and was not used.",
+        "Report it to whoever runs the node; the certificate before stays in place.",
+    ),
+    (
+        "AGENT.CLOCKS_DIFFER",
+        "The certificate in the node's answer does not fit the time here, so it was not used.",
+        "Compare the clocks of both machines; it is tried again by itself.",
+    ),
+    (
+        "AGENT.NO_IDENTITY",
+        "There is no certificate with its key in this place.",
+        "Enrol with `sealcast identity enroll`, or give the path as DIR/NAME.",
+    ),
+    (
+        "AGENT.NO_NODE",
+        "Nobody said which node renews this certificate.",
+        "Give --node https://HOST:PORT, the door that asks for certificates.",
+    ),
+    (
+        "AGENT.EXPIRED",
+        "The certificate has expired, so it can no longer renew itself.",
+        "Ask for a token (`sealcast identity token NAME`) and run `sealcast identity enroll` "
+        "into the same folder; the agent goes on by itself.",
+    ),
+    (
+        "AGENT.HOOK_FAILED",
+        "The hook failed; the new certificate is in place all the same.",
+        "Run the hook by hand; its output is in the agent's log.",
     ),
     (
         "CLI.NOT_INSTALLED",

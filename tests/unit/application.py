@@ -135,6 +135,7 @@ class Node:
                 accounts=self.accounts,
                 cors_origins=self.settings.cors.origins,
                 ice_servers=self.settings.media.ice_servers,
+                secure_port=8444,
             )
         )
         self.client = httpx.AsyncClient(

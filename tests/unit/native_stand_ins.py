@@ -146,8 +146,14 @@ class FakeFront:
     revoked: list[str] = field(default_factory=list)
     challenges: dict[tuple[str, str], tuple[bytes, bytes] | None] = field(default_factory=dict)
     swapped: list[tuple[str, bytes, bytes, bytes | None]] = field(default_factory=list)
+    shown: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """More connections: what the peer's certificate says."""
 
     def facts(self, connection: int) -> bytes | None:
+        if connection in self.shown:
+            tls = {**tls_facts(None), "peer": self.shown[connection]}
+            told = {"connection": connection, "door": "secure", "peer": "192.0.2.9:5", "facts": tls}
+            return json.dumps(told).encode()
         if connection not in (ANYBODY, *_PATHS):
             return None
         tls = tls_facts(_PATHS.get(connection))

@@ -30,6 +30,7 @@ from sealcast.identity import keys_at_rest
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.founding import Founding, found
 from sealcast.identity.private_files import write_private
+from sealcast.identity.renewing import Presented
 from sealcast.identity.store import STORE_FILE
 from sealcast.secret import Secret
 
@@ -38,9 +39,9 @@ ROOM = str(Path(identity.__file__).parent)
 Trace = Callable[[FrameType, str, Any], Any]
 
 
-def killed_at(line: int, work: Callable[[], object]) -> bool:
-    """Does `work` in a process of its own that dies before the line with this number; False if the
-    work was over before.
+def killed_at(line: int, work: Callable[[], object], room: str = ROOM) -> bool:
+    """Does `work` in a process of its own that dies before the line with this number, counted in
+    the files below `room`; False if the work was over before.
     """
     child = os.fork()
     if child == 0:
@@ -48,7 +49,7 @@ def killed_at(line: int, work: Callable[[], object]) -> bool:
 
         def trace(frame: FrameType, event: str, _: object) -> Trace | None:
             nonlocal seen
-            if not frame.f_code.co_filename.startswith(ROOM):
+            if not frame.f_code.co_filename.startswith(room):
                 return None
             if event == "line":
                 seen += 1
@@ -71,10 +72,10 @@ def killed_at(line: int, work: Callable[[], object]) -> bool:
     return False
 
 
-def every_line(work: Callable[[], object]) -> Iterator[int]:
+def every_line(work: Callable[[], object], room: str = ROOM) -> Iterator[int]:
     """Kills `work` at its first line, its second, …; yields after each, until it is done."""
     line = 1
-    while killed_at(line, work):
+    while killed_at(line, work, room):
         yield line
         line += 1
     assert line > 10, "hardly anything was traced"
@@ -161,6 +162,20 @@ def test_enrolling_killed_at_any_line_uses_the_token_with_its_certificate_or_not
             unused += 1
     assert used >= 2, "once after the commit, once to the end"
     assert unused > 10
+
+
+def test_renewing_killed_at_any_line_leaves_a_store_that_knows_every_certificate(
+    tmp_path: Path,
+) -> None:
+    authority, asked = copied(tmp_path / "authority"), request()
+    presented = Presented.of(authority.issue(WANTED, NOW, who="ada").chain_pem)
+    known = set(check(authority))
+    for _ in every_line(lambda: authority.renew(asked, presented, NOW, who="renewal")):
+        serials = check(authority)
+        assert len(set(serials)) == len(serials)
+        assert known <= set(serials) <= known | {serials[0]}
+        known = set(serials)
+    assert authority.renew(asked, presented, NOW, who="renewal").serial not in known
 
 
 def test_founding_killed_at_any_line_leaves_an_authority_or_none(

@@ -23,7 +23,7 @@ from typing import Final
 from cryptography import x509
 
 from sealcast.errors import LocalError, RemoteError, SealcastError
-from sealcast.identity import authority_keys, certificates, crl
+from sealcast.identity import certificates, crl
 from sealcast.identity.certificates import Signer
 from sealcast.identity.issued import Certified, Issued
 from sealcast.identity.issuing import (
@@ -35,10 +35,12 @@ from sealcast.identity.issuing import (
     sign_leaf,
 )
 from sealcast.identity.keys import DEFAULT_KIND, PublicKey, generate
-from sealcast.identity.keys_at_rest import plain_pem
+from sealcast.identity.keys_at_rest import open_pem, plain_pem
 from sealcast.identity.names import check_name, spiffe_id
+from sealcast.identity.private_files import read_private
 from sealcast.identity.profiles import Side, profile
 from sealcast.identity.renewal_time import renew_at
+from sealcast.identity.renewing import Presented, Window, check_renewable, lifetime_again, window
 from sealcast.identity.requests import key_of_request
 from sealcast.identity.revocation import Reason
 from sealcast.identity.standing import in_force, trusted
@@ -246,6 +248,42 @@ class Authority:
             raise LocalError("IDENTITY.UNKNOWN", f"It was serial {serial[:60]!r}.")
         return max(renew_at(row, self.store.issuers(row.side), self.store.roots()), now)
 
+    def token(self, token: str) -> TokenRow | None:
+        """What a token was made for; None if it never was."""
+        return self.store.token(_digest(token))
+
+    def renew(
+        self, request: bytes, presented: Presented, now: datetime.datetime, *, who: str
+    ) -> Certified:
+        """The next certificate for whoever proved to hold this one: same name, profile, side, hosts
+        and length of life, for the key of the request.
+
+        IDENTITY.RENEW_UNKNOWN, IDENTITY.RENEW_REVOKED, IDENTITY.RENEW_EXPIRED, and the refusals of
+        `sign`.
+        """
+        row = self.store.certificate(presented.key)
+        wanted = Wanted("", "")
+        if row is not None:
+            lifetime = lifetime_again(row, self._ends_unix(row))
+            wanted = Wanted(row.name, row.profile, row.side, row.hosts, lifetime)
+        with self.noting("renew", wanted, now, who):
+            check_renewable(row, presented, now)
+            key = self._key_of(request, wanted)
+            return self._certify("renew", wanted, key, now, who, renewed=presented)
+
+    def renewal_window(self, presented: Presented, now: datetime.datetime) -> Window:
+        """When the holder of a certificate should renew it; in the past when that is at once. The
+        refusals of `renew`.
+        """
+        row = check_renewable(self.store.certificate(presented.key), presented, now)
+        return window(row, renew_at(row, self.store.issuers(row.side), self.store.roots()))
+
+    def _ends_unix(self, row: IssuedRow) -> int:
+        """The end of the authority that issued `row`."""
+        (issuer,) = (one for one in self.store.issuers(row.side) if one.serial == row.issuer)
+        until = issuer.until_unix
+        return issuer.not_after_unix if until is None else min(issuer.not_after_unix, until)
+
     def _key_of(self, request: bytes, wanted: Wanted) -> PublicKey:
         chosen, name = profile(wanted.profile), check_name(wanted.name)
         return key_of_request(
@@ -264,6 +302,7 @@ class Authority:
         now: datetime.datetime,
         who: str,
         token: bytes | None = None,
+        renewed: Presented | None = None,
     ) -> Certified:
         """The pipeline, and its record. What is signed leaves only after it is on the disk."""
         order = check_request(_order(wanted, key), self.trust_domain)
@@ -273,6 +312,9 @@ class Authority:
         with self.store.writing() as transaction:
             if token is not None:
                 _use(transaction, token, order, wanted, at)
+            if renewed is not None:
+                # Again, in the transaction: it may have been revoked in between.
+                check_renewable(transaction.issued_as(renewed.key), renewed, now)
             serial = x509.random_serial_number()
             template = fill_in(order, signer.certificate, serial, now, issuer.until_unix)
             checked = check_certificate(template, order, signer.certificate, now, issuer.networks)
@@ -304,12 +346,22 @@ class Authority:
         )
 
     def _signer(self, issuer: IssuerRow) -> Signer:
-        """The refusals of `authority_keys.signer`."""
+        """IDENTITY.PASSPHRASE_*, IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED,
+        IDENTITY.CERTIFICATE_MALFORMED, TLS.KEY_MISMATCH.
+        """
         known = self._signers.get(issuer.serial)
         if known is not None:
             return known
-        signer = authority_keys.signer(self.folder, issuer.key_file, issuer.pem, self._unlock)
-        return self._signers.setdefault(issuer.serial, signer)
+        path = self.folder / issuer.key_file
+        try:
+            pem = read_private(path)
+        except OSError as error:
+            raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
+        key = open_pem(pem, self._unlock(), path.name)
+        certificate = x509.load_pem_x509_certificate(issuer.pem)
+        if key.public_key() != certificate.public_key():
+            raise LocalError("TLS.KEY_MISMATCH", f"{path.name} is not of its certificate.")
+        return self._signers.setdefault(issuer.serial, Signer(certificate, key))
 
     @contextmanager
     def noting(

@@ -17,6 +17,15 @@ from sealcast.identity.private_files import hand_out, handing_out, write_pair
 from sealcast.identity.profiles import Side
 from sealcast.secret import Secret
 
+ROOTS_FILE: Final = "authority.pem"
+"""Whom to trust, beside the files of an end."""
+
+
+def stem_of(name: str) -> str:
+    """What the files of an end are called: the last part of its name, unless that is the root's."""
+    last = name.rpartition("/")[2]
+    return name.replace("/", "-") if f"{last}.pem" == ROOTS_FILE else last
+
 
 def check_place(folder: Path, stem: str, uri: str, side: Side) -> None:
     """Whether files called `stem` would be written over those of somebody else: two ends may have

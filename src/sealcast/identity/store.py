@@ -29,6 +29,7 @@ PATIENCE_S: Final = 10.0
 # "seal" in ASCII; the version is that of store.sql.
 _APPLICATION: Final = 0x7365616C
 _VERSION: Final = 2
+_ISSUED_AS: Final = "SELECT * FROM issued WHERE serial = ?"
 DONE: Final = "done"
 """The outcome of an attempt that succeeded."""
 
@@ -36,8 +37,7 @@ DONE: Final = "done"
 @dataclass(frozen=True, slots=True)
 class RootRow:
     """A root. Its issuing authorities issue from `since_unix` on; from `until_unix` on it is
-    trusted no more. `key_file` is where its key was first: a file, relative to the folder of the
-    store, or a `pkcs11:` URI.
+    trusted no more. `key_file` is where its key was first, relative to the folder of the store.
     """
 
     serial: str
@@ -51,9 +51,9 @@ class RootRow:
 
 @dataclass(frozen=True, slots=True)
 class IssuerRow:
-    """An issuing authority. `key_file` is relative to the folder of the store, or a `pkcs11:` URI;
-    servers may have addresses in `networks`. It issues from `since_unix` on, until there is a newer
-    one, and counts as revoked from `until_unix` on.
+    """An issuing authority. `key_file` is relative to the folder of the store; servers may have
+    addresses in `networks`. It issues from `since_unix` on, until there is a newer one, and counts
+    as revoked from `until_unix` on.
     """
 
     serial: str
@@ -242,6 +242,10 @@ class Writing:
                 "DELETE FROM crls WHERE issuer = ? AND number < ?", (row.issuer, row.number)
             )
 
+    def issued_as(self, serial: str) -> IssuedRow | None:
+        row = self._connection.execute(_ISSUED_AS, (serial,)).fetchone()
+        return None if row is None else _issued(row)
+
     def note(self, attempt: Attempt) -> None:
         """An entry of the journal."""
         self._connection.execute(
@@ -389,6 +393,11 @@ class Store:
             (issuer, now),
         )
         return _crl(rows[0]) if rows else None
+
+    def token(self, digest: bytes) -> TokenRow | None:
+        """The token with this digest."""
+        rows = self._rows("SELECT * FROM tokens WHERE digest = ?", (digest,))
+        return _token(rows[0]) if rows else None
 
     def tokens(self) -> list[TokenRow]:
         return [_token(row) for row in self._rows("SELECT * FROM tokens ORDER BY rowid")]

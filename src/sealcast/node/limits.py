@@ -38,3 +38,20 @@ ATTACH_S: Final = 5.0
 """How long a demuxer's thread waits for the event loop."""
 STOP_S: Final = 3.0
 """How long each part has to stop."""
+
+TRIES_BURST: Final = 100
+"""Refused enrolments of one address at once: a site of encoders behind one address is no attack."""
+TRIES_A_MINUTE: Final = 10.0
+"""And as time goes by."""
+TRIES_KEPT: Final = 4096
+"""Addresses, and certificates, that are remembered for it."""
+RENEWALS_BURST: Final = 10
+"""Renewals of one certificate at once: an agent whose disk is full tries again."""
+RENEWALS_A_MINUTE: Final = 1.0
+"""And as time goes by."""
+AUTHORITY_THREADS: Final = 4
+"""Requests that the authority works on at once; its store lets one write at a time."""
+AUTHORITY_QUEUE: Final = 256
+"""Requests that it works on or that wait for it; more are told to come later."""
+RENEWAL_AGAIN_S: Final = 6 * 3600
+"""How long an agent is told to wait before it asks again when to renew (RFC 9773 §4.3)."""

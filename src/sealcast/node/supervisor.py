@@ -166,6 +166,7 @@ class Node:
                 ts_ingest=ts_ingest,
                 doors=keeper,
                 authority=authority,
+                secure_port=_first_port(config.doors.secure.bind),
                 cors_origins=config.cors.origins,
                 ice_servers=config.media.ice_servers,
                 more_routes=self._more_routes,
@@ -313,6 +314,12 @@ async def _keep(keeper: DoorKeeper) -> None:
             # The next round may go well; without rounds certificates would end.
             _log.error("bug while keeping the doors", error=repr(error))
         await asyncio.sleep(limits.CERTIFICATES_S)
+
+
+def _first_port(binds: Sequence[str]) -> int | None:
+    """The port of a door, if it is one that is known beforehand."""
+    port = int(binds[0].rpartition(":")[2]) if binds else 0
+    return port or None
 
 
 def _sources(

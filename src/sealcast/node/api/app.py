@@ -20,6 +20,7 @@ from sealcast.node.api.door_metrics import DoorMetrics
 from sealcast.node.api.doors import DoorsApi
 from sealcast.node.api.front_only import FrontOnly
 from sealcast.node.api.identities import IdentitiesApi
+from sealcast.node.api.identity import IdentityApi
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
 from sealcast.node.api.origin import OriginOnlyReads
@@ -49,6 +50,8 @@ class AppParts:
     doors: DoorKeeper | None = None
     authority: Authority | None = None
     """The node's own; None with the throw-away one. Its store blocks: call it in a thread."""
+    secure_port: int | None = None
+    """Where renewals come in, if it is known beforehand."""
     cors_origins: Sequence[str] = ()
     ice_servers: Sequence[str] = ()
     more_routes: Sequence[BaseRoute] = ()
@@ -84,7 +87,10 @@ def build(parts: AppParts) -> ASGIApp:
     )
     own: Sequence[BaseRoute] = ()
     if parts.authority is not None:
-        own = IdentitiesApi(parts.authority, parts.switchboard, access).routes()
+        own = [
+            *IdentitiesApi(parts.authority, parts.switchboard, access).routes(),
+            *IdentityApi(parts.authority, secure_port=parts.secure_port).routes(),
+        ]
     doors = [] if parts.doors is None else DoorsApi(parts.doors, access).routes()
     app = Starlette(
         routes=[

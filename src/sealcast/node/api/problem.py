@@ -13,6 +13,8 @@ from sealcast.node import limits
 _LATER: Final = frozenset(
     {
         "HTTP.TOO_MANY",
+        "IDENTITY.STORE_LOCKED",
+        "IDENTITY.TOO_MANY_TRIES",
         "NODE.STOPPING",
         "RELAY.BUSY",
         "RELAY.NO_ANSWER",
