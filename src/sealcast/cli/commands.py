@@ -41,6 +41,12 @@ app.command(
     help="Print the effective configuration or its schema.",
 )
 
+app.command(
+    "sealcast.cli.agent:agent",
+    name="agent",
+    help="Keep certificates alive: renew them in time, beside an encoder or a node.",
+)
+
 token = App(name="token", help="Issue short-lived tokens for one stream and one purpose.")
 token.command("sealcast.cli.token:publish", name="publish", help="A token that publishes a stream.")
 token.command("sealcast.cli.token:watch", name="watch", help="A token that watches a stream.")
@@ -67,6 +73,9 @@ identity.command(
     "sealcast.cli.identity_explain:explain",
     name="explain",
     help="Whether a certificate or token may do something, and why.",
+)
+identity.command(
+    "sealcast.cli.identity_enroll:enroll", name="enroll", help="Get a certificate with a token."
 )
 identity.command("sealcast.cli.identity:list_", name="list", help="What was issued.")
 identity.command("sealcast.cli.identity:show", name="show", help="What was issued to a name.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from sealcast.agent.https import Address
 from sealcast.cli.authority_options import (
     AsJson,
     Data,
@@ -25,9 +26,8 @@ from sealcast.cli.settings import ConfigFile, load_config, open_state
 from sealcast.errors import LocalError
 from sealcast.identity import profiles
 from sealcast.identity.authority import Authority, Wanted
-from sealcast.identity.authority_keys import InToken
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
-from sealcast.identity.issued import Certified, Issued, check_place
+from sealcast.identity.issued import Certified, Issued, check_place, stem_of
 from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import hand_out, read_passphrase
 from sealcast.identity.profiles import Side
@@ -84,41 +84,18 @@ def init(
         tuple[str, ...],
         Parameter(help="A network whose addresses servers may have; may be repeated."),
     ] = (),
-    key_uri: Annotated[
-        str | None,
-        Parameter(help="pkcs11: of the token in which the issuing authorities' keys are made."),
-    ] = None,
-    root_key_uri: Annotated[
-        str | None, Parameter(help="pkcs11: of the token in which the root's key is made.")
-    ] = None,
 ) -> None:
     """Make an authority: an offline root, one issuing authority for clients, one for servers."""
-    token, root_token = (
-        None if uri is None else InToken.parse(uri) for uri in (key_uri, root_key_uri)
-    )
+    passphrase = read_passphrase(passphrase_file)
     of_root = None if root_passphrase_file is None else read_passphrase(root_passphrase_file)
-    # A key in a token is not sealed.
-    seals = token is None or (root_token is None and of_root is None)
-    passphrase = read_passphrase(passphrase_file) if seals else None
     founding = Founding(trust_domain, key, host, network)
-    found(
-        data,
-        founding,
-        passphrase,
-        now(),
-        who=who(),
-        root_passphrase=of_root,
-        token=token,
-        root_token=root_token,
-    )
+    found(data, founding, passphrase, now(), who=who(), root_passphrase=of_root)
     made = open_authority(data)
     print(f"trust domain  {made.trust_domain}")
     print(f"authority     {data / ROOT_FILE}   (SHA-256 {made.fingerprint(now())})")
-    if root_token is None:
-        place = f"{data / ROOT_KEY_FILE}   Take it off this machine: nothing here needs it."
-    else:
-        place = "in its token   Take it off this machine: nothing here needs it."
-    print(f"root key      {place}")
+    print(
+        f"root key      {data / ROOT_KEY_FILE}   Take it off this machine: nothing here needs it."
+    )
 
 
 def issue(
@@ -150,7 +127,7 @@ def issue(
             _check_place(authority, wanted, out)
         issued = authority.issue(wanted, now(), who=who(), kind=key)
         root_pem, fingerprint = authority.bundle_pem(now()), authority.fingerprint(now())
-    stem = _stem(name)
+    stem = stem_of(name)
     chain, key_file = issued.save(out, stem)
     _say(issued, chain, key_file, _save_root(out, root_pem), fingerprint)
     if pkcs12:
@@ -181,7 +158,7 @@ def sign(
             ) from error
         _check_place(authority, wanted, out)
     signed = authority.sign(pem, wanted, now(), who=who())
-    chain = signed.save(out, _stem(name))
+    chain = signed.save(out, stem_of(name))
     _say(
         signed,
         chain,
@@ -198,13 +175,31 @@ def token(
     profile: ProfileName = None,
     as_: As = None,
     host: Hosts = (),
+    node: Annotated[
+        str | None,
+        Parameter(
+            env_var="SEALCAST_NODE",
+            help="https://HOST:PORT of the node that enrols: the whole command for the new end "
+            "is printed as well.",
+        ),
+    ] = None,
 ) -> None:
     """Make a token with which NAME gets one certificate, once, within 15 minutes."""
+    address = None if node is None else Address.of(node)
     authority = open_authority(data)
+    fingerprint = authority.fingerprint(now())
     made = authority.make_token(_wanted(name, profile, as_, host, None), now(), who=who())
+    text = made.reveal().decode()
     print(f"one certificate for {name}, within 15 minutes", file=sys.stderr)
-    print(f"authority: SHA-256 {authority.fingerprint(now())}", file=sys.stderr)
-    print(made.reveal().decode())
+    print(f"authority: SHA-256 {fingerprint}", file=sys.stderr)
+    if address is not None:
+        print("on the machine that is to have it:", file=sys.stderr)
+        print(
+            f"sealcast identity enroll {name} --node {address} "
+            f"--authority-fingerprint {fingerprint} --token {text} --out .",
+            file=sys.stderr,
+        )
+    print(text)
 
 
 def list_(*, data: Data, json_: AsJson = False) -> None:
@@ -258,17 +253,11 @@ def _throw_away(
     )
 
 
-def _stem(name: str) -> str:
-    """What the files of an end are called: the last part of its name, unless that is the root's."""
-    last = name.rpartition("/")[2]
-    return name.replace("/", "-") if f"{last}.pem" == ROOT_FILE else last
-
-
 def _check_place(authority: Authority, wanted: Wanted, out: Path) -> None:
     """Whether the files can be written, and over nobody else's, before anything is issued."""
     uri = spiffe_id(authority.trust_domain, check_name(wanted.name))
     side = wanted.side or profiles.profile(wanted.profile).sides[0]
-    check_place(out, _stem(wanted.name), uri, side)
+    check_place(out, stem_of(wanted.name), uri, side)
     probe = out / f".{secrets.token_hex(4)}"
     hand_out(probe, b"")
     probe.unlink()

@@ -1,0 +1,72 @@
+"""One renewal, and the question when to renew: requests to the node's door for certificates.
+
+Does: shows the present certificate in the handshake, sends a request for a fresh key, judges the
+answer, puts it into place.
+
+Does not: decide when (`sealcast.agent.keeper`).
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from sealcast.agent import answers
+from sealcast.agent.asking import fresh_key, kind_like
+from sealcast.agent.enrolment import PEM_TYPE
+from sealcast.agent.https import Address, ask, proving
+from sealcast.agent.place import Draft, Pair, Place
+from sealcast.errors import RemoteError
+from sealcast.identity.renewing import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """When to renew, and when to ask again."""
+
+    window: Window
+    again_s: float | None
+
+
+def advice(place: Place, node: Address) -> Advice:
+    """What the node says of the certificate in place; also brings the roots up to date, so that a
+    roll of the authority is known here before it matters. The codes of `https.ask`.
+    """
+    context = proving(place.roots_pem(), place.files_of_now())
+    answer = ask(node, context, "GET", "/identity/renewal")
+    window = answers.window_of(answer.body)
+    roots_pem = ask(node, context, "GET", "/identity/authority.pem").body
+    if answers.roots_of(roots_pem):
+        place.put_roots(roots_pem)
+    later = answer.headers.get("retry-after", "")
+    return Advice(window, float(later) if later.isdigit() and len(later) < 9 else None)
+
+
+def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime) -> Pair:
+    """The next pair, in place.
+
+    IDENTITY.NOT_WRITTEN, AGENT.BAD_CERTIFICATE, AGENT.CLOCKS_DIFFER, the codes of `https.ask`.
+    Whatever is raised, the pair before is still in place.
+    """
+    context = proving(place.roots_pem(), place.files_of_now())
+    key_pem, request = fresh_key(kind_like(pair.leaf))
+    # Before anything is asked: what finds no room here must not be issued.
+    draft = Draft(place.folder, key_pem)
+    try:
+        answer = ask(
+            node,
+            context,
+            "POST",
+            "/identity/renew",
+            body=request,
+            headers={"content-type": PEM_TYPE},
+        )
+        new = Pair.of(answer.body, key_pem, "The answer")
+        answers.check_chain(new, place.roots_pem(), now, name=pair.name)
+        if new.life.ends_unix < pair.life.ends_unix:
+            raise RemoteError(
+                "AGENT.CLOCKS_DIFFER", "It would end before the one that is in place."
+            )
+        return place.put(draft, answer.body)
+    finally:
+        draft.drop()
