@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import datetime
+import functools
 import shlex
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -19,9 +21,12 @@ from sealcast.agent.enrolment import Ticket, enrol
 from sealcast.agent.place import Place
 from sealcast.errors import SealcastError
 from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.revocation import Reason
 from sealcast.secret import Secret
+from sealcast.testing.ffmpeg_peer import mpegts_over_tls
 from sealcast.testing.node_process import COMMAND, TRUST_DOMAIN, Client, Node
 from sealcast.testing.requirement import require
+from sealcast.testing.waiting import wait_for
 
 MANY = 50
 A_MINUTE = datetime.timedelta(seconds=60)
@@ -177,3 +182,126 @@ def test_each_refusal_of_an_enrolment_is_one_sentence_and_the_token_stays_good(
     assert not list(tmp_path.glob("out/*"))
     used = {row.used_unix for row in authority(node).store.tokens() if row.name == name}
     assert used == {None}
+
+
+def test_an_expired_token_is_told_and_nothing_is_issued(node: Node, tmp_path: Path) -> None:
+    name = "encoder/too-late"
+    long_ago = now() - datetime.timedelta(minutes=16)
+    text = authority(node).make_token(Wanted(name, "encoder"), long_ago, who="test")
+    with pytest.raises(SealcastError) as refused:
+        enrol(ticket(node, text.reveal().decode()), tmp_path / "out", now())
+    assert refused.value.code == "IDENTITY.TOKEN_EXPIRED"
+    assert authority(node).store.issued(name) == []
+
+
+def is_other(place: Place, serial: str) -> bool:
+    return place.read().serial != serial
+
+
+# ---- the agent -----------------------------------------------------------------------------------
+
+
+def test_the_agent_renews_over_mutual_tls_and_ffmpeg_comes_back_with_the_new_certificate(
+    node: Node, tmp_path: Path
+) -> None:
+    """Certificates of twelve seconds, three of them; the agent and ffmpeg are what a user starts.
+    ffmpeg reads its files when it connects.
+    """
+    require("ffmpeg")
+    name, stream = "encoder/stage-1", "stage-1"
+    place = issued(node, tmp_path / "identity", name, datetime.timedelta(seconds=12))
+    identity = Client(name, place.chain, place.key)
+    hook = tmp_path / "hook.log"
+    words = ["agent", "--identity", str(place), "--node", secure(node)]
+    words += ["--hook", f'echo "$SEALCAST_SERIAL" >> {hook}']
+    with (
+        (tmp_path / "agent.log").open("wb") as log,
+        subprocess.Popen([*COMMAND, *words], stderr=log, env=node._environment()) as agent,
+    ):
+        try:
+            for number in (1, 2):
+                before = place.read().serial
+                wait_for(
+                    functools.partial(is_other, place, before),
+                    what=f"renewal {number}",
+                    timeout_s=60,
+                    explain=lambda: (tmp_path / "agent.log").read_text(),
+                )
+                with mpegts_over_tls(
+                    tmp_path, node, stream, identity=identity, authority=place.roots
+                ):
+                    leg = node.leg(stream=stream, role="ingest", state="live")
+                    assert leg["peer"]["name"] == f"spiffe://{TRUST_DOMAIN}/{name}"
+            wait_for(
+                lambda: hook.exists() and place.read().serial in hook.read_text(),
+                what="the hook ran for the newest",
+            )
+            agent.send_signal(signal.SIGTERM)
+            assert agent.wait(timeout=40) == 0, "SIGTERM ends it cleanly"
+        finally:
+            agent.kill()
+    serials = [row.serial for row in authority(node).store.issued(name)]
+    assert len(set(serials)) == len(serials) >= 3
+    by = {row.issued_by for row in authority(node).store.issued(name)}
+    assert f"renewal of {serials[-1]}" in by
+    said = (tmp_path / "agent.log").read_text()
+    assert "PRIVATE" not in said
+    assert "Traceback" not in said
+
+
+def once(node: Node, place: Place, at: str | None = None) -> tuple[int, str]:
+    done = command(node, "agent", "--identity", str(place), "--node", at or secure(node), "--once")
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
+    node: Node, tmp_path: Path
+) -> None:
+    name = "encoder/once"
+    place = issued(node, tmp_path / "identity", name, A_MINUTE)
+    first = place.read().serial
+    assert once(node, place)[0] == 0, "nothing is due"
+    assert place.read().serial == first
+    nowhere = "https://localhost:1"
+    wanted = Wanted(name, "encoder", lifetime=A_MINUTE)
+    late = authority(node).issue(wanted, now() - A_MINUTE * 0.7, who="test")
+    late.save(place.folder, place.stem)
+    status, said = once(node, place, nowhere)
+    assert status == 3
+    assert "CLIENT.UNREACHABLE" in said
+    assert once(node, place)[0] == 0, "renewed, and all is well again"
+    assert place.read().serial != late.serial
+    over = authority(node).issue(wanted, now() - A_MINUTE, who="test")
+    over.save(place.folder, place.stem)
+    status, said = once(node, place)
+    assert status == 4
+    assert "sealcast identity enroll" in said
+    enrol(ticket(node, token(node, name)), place.folder, now())
+    assert once(node, place)[0] == 0, "a new token, into the same folder"
+    assert once(node, Place(tmp_path, "nobody"))[0] == 4
+
+
+def test_a_revoked_agent_is_told_so_and_its_old_files_stay(node: Node, tmp_path: Path) -> None:
+    name = "encoder/lost"
+    place = issued(node, tmp_path / "identity", name, A_MINUTE)
+    held = place.read().serial
+    authority(node).revoke(name, Reason.KEY_COMPROMISE, now(), who="test")
+    wait_for(
+        lambda: "IDENTITY.RENEW_REVOKED" in once(node, place)[1],
+        what="the agent is told",
+        timeout_s=40,
+        explain=lambda: once(node, place)[1],
+    )
+    assert place.read().serial == held
+
+
+def test_no_token_and_no_request_is_in_the_log_of_the_node(node: Node, tmp_path: Path) -> None:
+    """What `Node.stop` looks for, here by name: refused and granted enrolments leave nothing."""
+    text = token(node, "encoder/quiet")
+    enrol(ticket(node, text), tmp_path / "out", now())
+    with pytest.raises(SealcastError):
+        enrol(ticket(node, text), tmp_path / "again", now())
+    said = node.output()
+    assert text not in said
+    assert "BEGIN CERTIFICATE" not in said

@@ -18,6 +18,7 @@ from tests.unit.founded import DOMAIN, ENCODER, TODAY, copied, request
 from sealcast.identity import certificates
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.requests import LONGEST_REQUEST
+from sealcast.identity.revocation import Reason
 from sealcast.identity.throw_away import ThrowAwayAuthority
 from sealcast.node import limits
 
@@ -76,6 +77,17 @@ async def test_the_root_and_the_places_are_told_to_everybody(
     places = (await node.ask("GET", "/identity")).json()
     assert places["trust_domain"] == DOMAIN
     assert places["secure"] == "https://node.example:8444"
+
+
+@with_an_authority
+async def test_what_was_revoked_is_told_to_everybody(node: Node, authority: Authority) -> None:
+    held = authority.issue(WANTED, TODAY, who="ada")
+    authority.revoke(ENCODER, Reason.KEY_COMPROMISE, TODAY, who="ada")
+    answer = await node.ask("GET", "/identity/crl/client.crl")
+    assert answer.headers["content-type"] == "application/pkix-crl"
+    (entry,) = x509.load_der_x509_crl(answer.content)
+    assert f"{entry.serial_number:x}" == held.serial
+    problem(await node.ask("GET", "/identity/crl/abc.crl"), 404, "IDENTITY.NO_ISSUER")
 
 
 @with_an_authority

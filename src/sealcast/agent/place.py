@@ -266,7 +266,7 @@ class Place:
             _link(link, target)
 
     def _keep(self, draft: Path, pair: Pair) -> Path:
-        made = self.kept / f"{pair.serial[:16]}-{secrets.token_hex(2)}"
+        made = self.kept / f"{pair.serial[:16]}-{secrets.token_hex(8)}"
         draft.rename(made)
         sync_folder(self.kept)
         return made

@@ -1,9 +1,9 @@
 """Certificates over HTTP: the authority's roots, enrolment, renewal.
 
-Does: hands out the roots; gives a certificate for a signing request with a one-time token (any
-door), or for one that comes over mutual TLS from whoever holds the certificate before (`secure`);
-says when to renew. Bodies are bounded, refusals counted by address and certificate, and the store
-and the keys are worked in threads, a few at a time.
+Does: hands out the roots and what was revoked; gives a certificate for a signing request with a
+one-time token (any door), or for one that comes over mutual TLS from whoever holds the certificate
+before (`secure`); says when to renew. Bodies are bounded, refusals counted by address and
+certificate, and the store and the keys are worked in threads, a few at a time.
 
 Does not: believe what a request says of itself. Who renews is what the front says of the
 connection. What enrols is what the token was made for.
@@ -14,8 +14,8 @@ The request is one PEM block (PKCS#10), the answer a chain without the root, so 
     curl --cacert authority.pem -H 'content-type: application/x-pem-file'
          -H "authorization: Bearer $TOKEN" --data-binary @venue-1.csr https://NODE/identity/enrol
 
-Specs: RFC 2986 (PKCS#10), RFC 8555 §9.1 (the chain's media type), RFC 9773 §4.1, §4.2 (renewal
-information), RFC 6750 (the token).
+Specs: RFC 2986 (PKCS#10), RFC 8555 §9.1 (the chain's media type), RFC 2585 §4.2 (the list's),
+RFC 9773 §4.1, §4.2 (renewal information), RFC 6750 (the token).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from sealcast.node.tries import Tries, site_of
 
 PEM_TYPE: Final = "application/x-pem-file"
 CHAIN_TYPE: Final = "application/pem-certificate-chain"
+CRL_TYPE: Final = "application/pkix-crl"
 _FRESH: Final = {"cache-control": "no-store"}
 
 T = TypeVar("T")
@@ -74,12 +75,13 @@ class IdentityApi:
         self._waiting = 0
 
     def routes(self) -> list[BaseRoute]:
-        """`/identity`, `/identity/authority.pem`, `/identity/enrol`, `/identity/renew`,
-        `/identity/renewal`.
+        """`/identity`, `/identity/authority.pem`, `/identity/crl/ISSUER.crl`, `/identity/enrol`,
+        `/identity/renew`, `/identity/renewal`.
         """
         return [
             Route("/identity", self._directory, methods=["GET"]),
             Route("/identity/authority.pem", self._root, methods=["GET"]),
+            Route("/identity/crl/{issuer}.crl", self._crl, methods=["GET"]),
             Route("/identity/enrol", self._enrol, methods=["POST"]),
             Route("/identity/renew", self._renew, methods=["POST"]),
             Route("/identity/renewal", self._renewal, methods=["GET"]),
@@ -104,6 +106,14 @@ class IdentityApi:
         """
         bundle = await self._in_thread(lambda: self._authority.bundle_pem(self._now()))
         return Response(bundle, media_type=PEM_TYPE, headers=_FRESH)
+
+    async def _crl(self, request: Request) -> Response:
+        """What an authority has revoked, for those who cannot ask the node (RFC 5280 §5). The
+        issuer is a serial, or `client`, `server` or `root`.
+        """
+        issuer = request.path_params["issuer"]
+        der = await self._in_thread(lambda: self._authority.crl(issuer, self._now()))
+        return Response(der, media_type=CRL_TYPE, headers=_FRESH)
 
     async def _enrol(self, request: Request) -> Response:
         site = site_of(facts_of(request).peer)
