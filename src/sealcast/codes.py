@@ -1803,6 +1803,11 @@ _NODE: Final = (
         "Give --node https://HOST:PORT, the door that asks for certificates.",
     ),
     (
+        "AGENT.NO_CLIENT",
+        "A server's certificate cannot be shown to a node, so it does not renew itself.",
+        "Give --show DIR/NAME with the certificate that the same end has as a client.",
+    ),
+    (
         "AGENT.EXPIRED",
         "The certificate has expired, so it can no longer renew itself.",
         "Ask for a token (`sealcast identity token NAME`) and run `sealcast identity enroll` "

@@ -196,8 +196,8 @@ def test_boringssl_refuses_every_address_below_a_constraint_on_addresses(tmp_pat
     assert VERIFIERS["BoringSSL"][0](chain, Side.SERVER, tmp_path) == "DTLS.CERTIFICATE_REFUSED"
 
 
-def test_openssl_and_nss_import_a_pkcs12(tmp_path: Path) -> None:
-    require("openssl", "certutil")
+def test_openssl_gnutls_and_nss_import_a_pkcs12(tmp_path: Path) -> None:
+    require("openssl", "certutil", "certtool")
     chain = chain_of(CASES["an encoder"])
     issued = Issued("venue-1", chain.chain_pem, chain.key_pem, "1", 0)
     file = tmp_path / "venue-1.p12"
@@ -205,6 +205,7 @@ def test_openssl_and_nss_import_a_pkcs12(tmp_path: Path) -> None:
     database = f"sql:{tmp_path}"
     for words in (
         ("openssl", "pkcs12", "-in", str(file), "-passin", "pass:told once", "-noenc"),
+        ("certtool", "--p12-info", "--inder", "--infile", str(file), "--password", "told once"),
         ("certutil", "-N", "-d", database, "--empty-password"),
         ("pk12util", "-i", str(file), "-d", database, "-W", "told once"),
     ):

@@ -21,6 +21,7 @@ from sealcast.agent.enrolment import Ticket, enrol
 from sealcast.agent.place import Place
 from sealcast.errors import SealcastError
 from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.profiles import Side
 from sealcast.identity.revocation import Reason
 from sealcast.secret import Secret
 from sealcast.testing.ffmpeg_peer import mpegts_over_tls
@@ -280,6 +281,31 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
     enrol(ticket(node, token(node, name)), place.folder, now())
     assert once(node, place)[0] == 0, "a new token, into the same folder"
     assert once(node, Place(tmp_path, "nobody"))[0] == 4
+
+
+def test_a_nodes_server_certificate_is_renewed_by_the_one_that_it_has_as_a_client(
+    node: Node, tmp_path: Path
+) -> None:
+    name, begun = "node/two", now() - A_MINUTE * 0.65
+    places = {}
+    for side, hosts in ((Side.CLIENT, ()), (Side.SERVER, ("two.localhost",))):
+        wanted = Wanted(name, "node", side=side, hosts=hosts, lifetime=A_MINUTE)
+        places[side] = Place(tmp_path / side, "two")
+        authority(node).issue(wanted, begun, who="test").save(places[side].folder, "two")
+        places[side].put_roots(authority(node).bundle_pem(now()))
+    server, client = places[Side.SERVER], places[Side.CLIENT]
+    held = server.read()
+    assert "AGENT.NO_CLIENT" in once(node, server)[1]
+    words = ("agent", "--identity", str(server), "--show", str(client), "--once")
+    done = command(node, *words, "--node", secure(node))
+    assert done.returncode == 0, done.stderr
+    new = server.read()
+    assert new.serial != held.serial
+    assert new.is_servers
+    row = authority(node).store.certificate(new.serial)
+    assert row is not None
+    assert (row.name, row.hosts) == (name, ("two.localhost",))
+    assert row.issued_by == f"renewal of {held.serial}"
 
 
 def test_a_revoked_agent_is_told_so_and_its_old_files_stay(node: Node, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def renewed(world: World) -> Pair:
-    return renewal.renew(world.place, world.place.read(), NODE, world.true_now)
+    return renewal.renew(world.place, world.place.read(), NODE, world.true_now, world.place)
 
 
 @pytest.mark.parametrize("begins_with", ["plain files", "links"])

@@ -17,6 +17,7 @@ from sealcast.identity.issued import Issued
 from sealcast.identity.keys import generate
 from sealcast.identity.profiles import Side
 from sealcast.identity.renewing import Presented, Window, check_renewable, lifetime_again, window
+from sealcast.identity.revocation import Reason
 from sealcast.identity.throw_away import ThrowAwayAuthority
 
 MINUTE = datetime.timedelta(minutes=1)
@@ -90,6 +91,25 @@ def test_a_revoked_certificate_is_not_renewed(authority: Authority) -> None:
     revoked = replace(row, revoked_unix=1, revoked_why="lost")
     with pytest.raises(SealcastError) as refusal:
         check_renewable(revoked, Presented.of(row.pem), NOW)
+    assert refusal.value.code == "IDENTITY.RENEW_REVOKED"
+
+
+def test_the_holder_of_a_name_renews_its_other_certificates_and_nobody_elses(
+    authority: Authority,
+) -> None:
+    hosts = ("one.venue.example",)
+    client = authority.issue(Wanted("node/one", "node", side=Side.CLIENT), NOW, who="ada")
+    server = authority.issue(Wanted("node/one", "node", hosts=hosts), NOW, who="ada")
+    other = authority.issue(Wanted("node/two", "node", hosts=hosts), NOW, who="ada")
+    authority.renew(request(), shown(client), NOW, who="x", serial=server.serial)
+    assert authority.store.issued("node/one")[0].hosts == hosts
+    for serial in (other.serial, "abc"):
+        with pytest.raises(SealcastError) as refusal:
+            authority.renew(request(), shown(client), NOW, who="x", serial=serial)
+        assert refusal.value.code == "IDENTITY.RENEW_UNKNOWN"
+    authority.revoke("node/one", Reason.SUPERSEDED, NOW, who="ada", serial=server.serial)
+    with pytest.raises(SealcastError) as refusal:
+        authority.renewal_window(shown(client), NOW, server.serial)
     assert refusal.value.code == "IDENTITY.RENEW_REVOKED"
 
 

@@ -74,8 +74,10 @@ class MachineClock:
 class Renewing(Protocol):
     """`sealcast.agent.renewal`."""
 
-    def advice(self, place: Place, node: Address) -> renewal.Advice: ...
-    def renew(self, place: Place, pair: Pair, node: Address, now: datetime.datetime) -> Pair: ...
+    def advice(self, place: Place, pair: Pair, node: Address, shown: Place) -> renewal.Advice: ...
+    def renew(
+        self, place: Place, pair: Pair, node: Address, now: datetime.datetime, shown: Place
+    ) -> Pair: ...
 
 
 class _OverTheNetwork:
@@ -87,10 +89,13 @@ class _OverTheNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`node` is the door that asks for certificates; without it what an enrolment noted."""
+    """`node` is the door that asks for certificates; without it what an enrolment noted. `shown` is
+    what the holder of a server's certificate shows there: the one that it has as a client.
+    """
 
     node: Address | None = None
     hook: Hook | None = None
+    shown: Place | None = None
 
 
 @dataclass(slots=True)
@@ -219,10 +224,17 @@ class Keeper:
             raise LocalError("AGENT.NO_NODE", f"It is for {self.place}.")
         return Address.of(noted)
 
+    def _shown(self, pair: Pair) -> Place:
+        if not pair.is_servers:
+            return self.place
+        if self._settings.shown is None:
+            raise LocalError("AGENT.NO_CLIENT", f"It is {self.place}.")
+        return self._settings.shown
+
     def _ask(self, plan: _Plan) -> None:
         patience = Patience(plan.pair.life.length_s)
         try:
-            told = self._network.advice(self.place, self._node())
+            told = self._network.advice(self.place, plan.pair, self._node(), self._shown(plan.pair))
         except SealcastError as error:
             plan.deaf += 1
             plan.ask_at = self._clock.steady() + patience.after(plan.deaf, self._chance())
@@ -249,7 +261,9 @@ class Keeper:
     def _renew(self, plan: _Plan) -> _Plan:
         now = datetime.datetime.fromtimestamp(self._clock.wall(), datetime.UTC)
         try:
-            pair = self._network.renew(self.place, plan.pair, self._node(), now)
+            pair = self._network.renew(
+                self.place, plan.pair, self._node(), now, self._shown(plan.pair)
+            )
         except SealcastError as error:
             self._failed(plan, error)
             return plan

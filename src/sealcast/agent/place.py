@@ -39,6 +39,7 @@ from sealcast.errors import LocalError
 from sealcast.identity.issued import ROOTS_FILE
 from sealcast.identity.names import SCHEME
 from sealcast.identity.private_files import read_private, sync_folder, write_private
+from sealcast.identity.profiles import Side
 
 _CHAIN: Final = "chain.pem"
 _KEY: Final = "key.pem"
@@ -92,6 +93,15 @@ class Pair:
     @property
     def serial(self) -> str:
         return f"{self.leaf.serial_number:x}"
+
+    @property
+    def is_servers(self) -> bool:
+        """Whether it is for the server's side alone, so that no client can show it."""
+        try:
+            usages = self.leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except x509.ExtensionNotFound:
+            return False
+        return Side.CLIENT.usage not in usages
 
     @property
     def life(self) -> Life:

@@ -28,12 +28,12 @@ class Advice:
     again_s: float | None
 
 
-def advice(place: Place, node: Address) -> Advice:
+def advice(place: Place, pair: Pair, node: Address, shown: Place) -> Advice:
     """What the node says of the certificate in place; also brings the roots up to date, so that a
     roll of the authority is known here before it matters. The codes of `https.ask`.
     """
-    context = proving(place.roots_pem(), place.files_of_now())
-    answer = ask(node, context, "GET", "/identity/renewal")
+    context = proving(place.roots_pem(), shown.files_of_now())
+    answer = ask(node, context, "GET", f"/identity/renewal{_whose(place, pair, shown)}")
     window = answers.window_of(answer.body)
     roots_pem = ask(node, context, "GET", "/identity/authority.pem").body
     if answers.roots_of(roots_pem):
@@ -42,13 +42,14 @@ def advice(place: Place, node: Address) -> Advice:
     return Advice(window, float(later) if later.isdigit() and len(later) < 9 else None)
 
 
-def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime) -> Pair:
-    """The next pair, in place.
+def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime, shown: Place) -> Pair:
+    """The next pair, in place. `shown` is what is shown in the handshake: the same place, or for a
+    server's certificate the place of the same end's certificate as a client.
 
     IDENTITY.NOT_WRITTEN, AGENT.BAD_CERTIFICATE, AGENT.CLOCKS_DIFFER, the codes of `https.ask`.
     Whatever is raised, the pair before is still in place.
     """
-    context = proving(place.roots_pem(), place.files_of_now())
+    context = proving(place.roots_pem(), shown.files_of_now())
     key_pem, request = fresh_key(kind_like(pair.leaf))
     # Before anything is asked: what finds no room here must not be issued.
     draft = Draft(place.folder, key_pem)
@@ -57,7 +58,7 @@ def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime) -> Pa
             node,
             context,
             "POST",
-            "/identity/renew",
+            f"/identity/renew{_whose(place, pair, shown)}",
             body=request,
             headers={"content-type": PEM_TYPE},
         )
@@ -70,3 +71,7 @@ def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime) -> Pa
         return place.put(draft, answer.body)
     finally:
         draft.drop()
+
+
+def _whose(place: Place, pair: Pair, shown: Place) -> str:
+    return "" if shown is place else f"?serial={pair.serial}"

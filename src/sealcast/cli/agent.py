@@ -44,6 +44,13 @@ def agent(
             "default: where it was enrolled.",
         ),
     ] = None,
+    show: Annotated[
+        Path | None,
+        Parameter(
+            help="DIR/NAME of the certificate that the same end has as a client: it renews those "
+            "that are a server's, which cannot be shown themselves."
+        ),
+    ] = None,
     hook: Annotated[
         str | None,
         Parameter(
@@ -71,6 +78,7 @@ def agent(
     settings = Settings(
         node=None if node is None else Address.of(node),
         hook=None if hook is None else Hook(hook),
+        shown=None if show is None else Place.at(show),
     )
     stopped = threading.Event()
     keepers = [

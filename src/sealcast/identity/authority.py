@@ -40,7 +40,14 @@ from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import read_private
 from sealcast.identity.profiles import Side, profile
 from sealcast.identity.renewal_time import renew_at
-from sealcast.identity.renewing import Presented, Window, check_renewable, lifetime_again, window
+from sealcast.identity.renewing import (
+    Presented,
+    Window,
+    check_renewable,
+    check_same_holder,
+    lifetime_again,
+    window,
+)
 from sealcast.identity.requests import key_of_request
 from sealcast.identity.revocation import Reason
 from sealcast.identity.standing import in_force, trusted
@@ -253,30 +260,54 @@ class Authority:
         return self.store.token(_digest(token))
 
     def renew(
-        self, request: bytes, presented: Presented, now: datetime.datetime, *, who: str
+        self,
+        request: bytes,
+        presented: Presented,
+        now: datetime.datetime,
+        *,
+        who: str,
+        serial: str | None = None,
     ) -> Certified:
         """The next certificate for whoever proved to hold this one: same name, profile, side, hosts
-        and length of life, for the key of the request.
+        and length of life, for the key of the request. With `serial` (lower hex) the next of
+        another certificate of the same holder.
 
         IDENTITY.RENEW_UNKNOWN, IDENTITY.RENEW_REVOKED, IDENTITY.RENEW_EXPIRED, and the refusals of
         `sign`.
         """
-        row = self.store.certificate(presented.key)
+        row = self.store.certificate(serial or presented.key)
         wanted = Wanted("", "")
         if row is not None:
             lifetime = lifetime_again(row, self._ends_unix(row))
             wanted = Wanted(row.name, row.profile, row.side, row.hosts, lifetime)
         with self.noting("renew", wanted, now, who):
-            check_renewable(row, presented, now)
+            self._renewable(self.store.certificate, presented, serial, now)
             key = self._key_of(request, wanted)
-            return self._certify("renew", wanted, key, now, who, renewed=presented)
 
-    def renewal_window(self, presented: Presented, now: datetime.datetime) -> Window:
+            def again(transaction: Writing) -> None:
+                # In the transaction that signs: it may have been revoked in between.
+                self._renewable(transaction.issued_as, presented, serial, now)
+
+            return self._certify("renew", wanted, key, now, who, check=again)
+
+    def renewal_window(
+        self, presented: Presented, now: datetime.datetime, serial: str | None = None
+    ) -> Window:
         """When the holder of a certificate should renew it; in the past when that is at once. The
-        refusals of `renew`.
+        refusals and `serial` of `renew`.
         """
-        row = check_renewable(self.store.certificate(presented.key), presented, now)
+        row = self._renewable(self.store.certificate, presented, serial, now)
         return window(row, renew_at(row, self.store.issuers(row.side), self.store.roots()))
+
+    @staticmethod
+    def _renewable(
+        found: Callable[[str], IssuedRow | None],
+        presented: Presented,
+        serial: str | None,
+        now: datetime.datetime,
+    ) -> IssuedRow:
+        shown = check_renewable(found(presented.key), presented, now)
+        return shown if serial is None else check_same_holder(found(serial), shown, now)
 
     def _ends_unix(self, row: IssuedRow) -> int:
         """The end of the authority that issued `row`."""
@@ -302,7 +333,7 @@ class Authority:
         now: datetime.datetime,
         who: str,
         token: bytes | None = None,
-        renewed: Presented | None = None,
+        check: Callable[[Writing], None] | None = None,
     ) -> Certified:
         """The pipeline, and its record. What is signed leaves only after it is on the disk."""
         order = check_request(_order(wanted, key), self.trust_domain)
@@ -312,9 +343,8 @@ class Authority:
         with self.store.writing() as transaction:
             if token is not None:
                 _use(transaction, token, order, wanted, at)
-            if renewed is not None:
-                # Again, in the transaction: it may have been revoked in between.
-                check_renewable(transaction.issued_as(renewed.key), renewed, now)
+            if check is not None:
+                check(transaction)
             serial = x509.random_serial_number()
             template = fill_in(order, signer.certificate, serial, now, issuer.until_unix)
             checked = check_certificate(template, order, signer.certificate, now, issuer.networks)

@@ -64,6 +64,20 @@ def check_renewable(
     """
     if row is None or Presented.of(row.pem).sha256 != presented.sha256.upper():
         raise RemoteError("IDENTITY.RENEW_UNKNOWN")
+    return _alive(row, now)
+
+
+def check_same_holder(row: IssuedRow | None, shown: IssuedRow, now: datetime.datetime) -> IssuedRow:
+    """`row` itself if it is another certificate of whoever holds `shown`: a server's certificate
+    cannot be shown by a client, so a node shows the one that it has as a client. The refusals of
+    `check_renewable`.
+    """
+    if row is None or (row.name, row.profile) != (shown.name, shown.profile):
+        raise RemoteError("IDENTITY.RENEW_UNKNOWN", f"It is not one of {shown.name!r}.")
+    return _alive(row, now)
+
+
+def _alive(row: IssuedRow, now: datetime.datetime) -> IssuedRow:
     if row.revoked_unix is not None:
         raise RemoteError("IDENTITY.RENEW_REVOKED", f"It is the one of {row.name!r}.")
     at = int(now.timestamp())

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -146,18 +147,19 @@ class IdentityApi:
         # Not only refusals count: one certificate could else fill the store with its successors.
         self._renewed.check(presented.key, time.monotonic())
         self._renewed.refused(presented.key, time.monotonic())
-        asked = await read_body(request, PEM_TYPE, LONGEST_REQUEST)
-        who = f"renewal of {presented.key}"
+        asked, serial = await read_body(request, PEM_TYPE, LONGEST_REQUEST), _serial(request)
+        who = f"renewal of {serial or presented.key}"
         return _certified(
             await self._in_thread(
-                lambda: self._authority.renew(asked, presented, self._now(), who=who)
+                lambda: self._authority.renew(asked, presented, self._now(), who=who, serial=serial)
             )
         )
 
     async def _renewal(self, request: Request) -> Response:
         presented = _presented(request)
+        serial = _serial(request)
         window = await self._in_thread(
-            lambda: self._authority.renewal_window(presented, self._now())
+            lambda: self._authority.renewal_window(presented, self._now(), serial)
         )
         told = {
             "suggestedWindow": {
@@ -188,6 +190,16 @@ def _presented(request: Request) -> Presented:
     if peer is None:
         raise RemoteError("IDENTITY.RENEW_NO_CERTIFICATE")
     return Presented(peer.serial, peer.sha256)
+
+
+def _serial(request: Request) -> str | None:
+    """Of another certificate of the same holder, as the store writes it."""
+    given = request.query_params.get("serial")
+    if given is None:
+        return None
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,40}", given):
+        raise RemoteError("HTTP.MALFORMED", "serial is 1 to 40 hexadecimal digits.")
+    return given.lower().lstrip("0")
 
 
 def _certified(done: Certified) -> Response:
