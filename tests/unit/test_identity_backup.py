@@ -14,10 +14,11 @@ from cryptography import x509
 from tests.unit.founded import DOMAIN, ENCODER, NOW, PASSPHRASE, copied, request
 
 from sealcast.errors import SealcastError
-from sealcast.identity import crl
+from sealcast.identity import crl, keys_at_rest
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.backup import Restored, pack, restore
 from sealcast.identity.revocation import Reason
+from sealcast.identity.rolling import Keys, Roll, roll
 from sealcast.secret import Secret
 
 WANTED = Wanted(ENCODER, "encoder")
@@ -134,6 +135,19 @@ def test_numbers_of_lists_go_on_after_a_restore(authority: Authority, tmp_path: 
         last = number(authority, NOW)
     _, again = restored(copy, tmp_path / "new")
     assert number(again, LATER) > last
+
+
+def test_lists_of_a_roll_after_the_backup_are_told_and_the_others_count(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_at_rest, "SCRYPT_N", 2)
+    lost = authority.issue(WANTED, NOW, who="ada").serial
+    copy = packed(authority)
+    keys = Keys(Secret(PASSPHRASE), Secret(PASSPHRASE))
+    roll(authority, Roll(datetime.timedelta(days=7)), keys, NOW, who="ada")
+    authority.revoke(ENCODER, Reason.KEY_COMPROMISE, NOW, who="ada")
+    done, _ = restored(copy, tmp_path / "new", b"".join(map(crl.pem, authority.crls(NOW))))
+    assert (done.again, done.skipped) == ((lost,), 2)
 
 
 def test_a_list_of_somebody_else_revokes_nothing(authority: Authority, tmp_path: Path) -> None:

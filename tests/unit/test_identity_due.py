@@ -101,6 +101,18 @@ def test_what_is_being_rolled_is_not_due(
     assert names(authority, late) == []
 
 
+def test_who_has_not_renewed_since_a_roll_is_due(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_at_rest, "SCRYPT_N", 2)
+    authority.issue(WANTED, NOW, who="ada")
+    authority.issue(Wanted("encoder/away", "encoder"), NOW, who="ada")
+    roll(authority, Roll(7 * DAY), Keys(Secret(PASSPHRASE), Secret(PASSPHRASE)), NOW, who="ada")
+    authority.issue(WANTED, NOW, who="ada")
+    (away,) = due(everything(authority, NOW), FORTNIGHT, NOW)
+    assert (away.name, away.not_after_unix) == ("encoder/away", int((NOW + 7 * DAY).timestamp()))
+
+
 def test_a_bundle_of_others_is_due_when_asked(authority: Authority) -> None:
     bundle = of_bundle(authority.bundle_pem(NOW), "cdn.pem")
     assert [(one.kind, one.not_after_unix > 0) for one in bundle] == [(Kind.BUNDLE, True)]

@@ -62,6 +62,8 @@ def restore(
     print("- certificates issued since: they can be neither revoked nor renewed")
     if done.unknown:
         print(f"  (the lists name {done.unknown} of them, which are good again for this node)")
+    if done.skipped:
+        print(f"- a roll: {done.skipped} of the lists are of authorities that were made since")
     print("If there were any, end them all: sealcast identity roll")
 
 

@@ -51,7 +51,8 @@ _KEPT: Final = re.compile(r"authority\.pem|(issuing|root)/[A-Za-z0-9_-][A-Za-z0-
 class Restored:
     """What came back, and what did not. `made_unix` is when the copy was made: later things are
     missing. `again` are the serials that lists revoked anew; `unknown` how many serials of the
-    lists were issued after the copy.
+    lists were issued after the copy, `skipped` how many lists are of authorities that were made
+    after it.
     """
 
     trust_domain: str
@@ -59,6 +60,7 @@ class Restored:
     tokens: int
     again: tuple[str, ...]
     unknown: int
+    skipped: int
 
 
 def pack(authority: Authority, now: datetime.datetime, *, who: str) -> bytes:
@@ -115,7 +117,7 @@ def restore(
             write_private(fresh / name, content, mode=0o644 if name == "authority.pem" else 0o600)
         store = Store.open(fresh)
         _check_whole(store)
-        revoked = _revoked_since(store, lists)
+        revoked, skipped = _revoked_since(store, lists)
         with store.writing() as transaction:
             tokens = transaction.revoke_tokens(None, at)
             again: list[str] = []
@@ -138,7 +140,7 @@ def restore(
         raise LocalError("IDENTITY.NOT_WRITTEN", f"{error.filename}: {error.strerror}.") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return Restored(domain, made_unix, tokens, tuple(again), unknown)
+    return Restored(domain, made_unix, tokens, tuple(again), unknown, skipped)
 
 
 def _unpacked(packed: bytes) -> tuple[int, Mapping[str, bytes]]:
@@ -175,24 +177,38 @@ def _check_whole(store: Store) -> None:
         raise LocalError("IDENTITY.STORE_DAMAGED", f"{verdict}."[:200])
 
 
-def _revoked_since(store: Store, lists: Sequence[bytes]) -> dict[str, str]:
-    """Serials with the reasons for which lists of these authorities revoke them."""
+def _revoked_since(store: Store, lists: Sequence[bytes]) -> tuple[dict[str, str], int]:
+    """Serials with the reasons for which lists of these authorities revoke them; how many lists
+    cannot be judged. Of a roll after the copy there are such beside others; a file of nothing else
+    is somebody else's.
+    """
     issuers = {certificates.key_id(row.pem): row for row in store.issuers()}
     roots = {certificates.key_id(row.pem) for row in store.roots()}
     found: dict[str, str] = {}
-    for one in (each for pem in lists for each in _each(pem)):
-        try:
-            names = one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-            key_id = (names.key_identifier or b"").hex()
-        except (ValueError, x509.ExtensionNotFound):
-            key_id = ""
-        if key_id in roots:
-            continue  # what a root lists is in the store with its authorities
-        if key_id not in issuers or not _is_of(one, issuers[key_id]):
-            raise LocalError("IDENTITY.LIST_REFUSED", "It is of another authority, or forged.")
-        for entry in one:
-            found[f"{entry.serial_number:x}"] = _reason(entry)
-    return found
+    skipped = 0
+    for made in map(_each, lists):
+        known = 0
+        for one in made:
+            key_id = _key_id(one)
+            issuer = issuers.get(key_id)
+            if issuer is not None:
+                if not _is_of(one, issuer):
+                    raise LocalError("IDENTITY.LIST_REFUSED", "Its signature does not hold.")
+                found |= {f"{entry.serial_number:x}": _reason(entry) for entry in one}
+            # What a root lists is in the store with its authorities.
+            known += issuer is not None or key_id in roots
+        if not known:
+            raise LocalError("IDENTITY.LIST_REFUSED", "No list of the file is of this authority.")
+        skipped += len(made) - known
+    return found, skipped
+
+
+def _key_id(one: x509.CertificateRevocationList) -> str:
+    try:
+        names = one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ""
+    return (names.key_identifier or b"").hex()
 
 
 def _each(pem: bytes) -> list[x509.CertificateRevocationList]:

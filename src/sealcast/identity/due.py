@@ -37,7 +37,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """A certificate that somebody relies on, and its time. `warn_s` is how long before its end it
+    """A certificate that somebody relies on, and its time; `not_after_unix` is until when it is
+    taken, which a roll may have brought nearer. `warn_s` is how long before its end it
     is due at the latest; `renew_unix` is when its holder should renew it, if one should.
     """
 
@@ -104,6 +105,7 @@ def everything(authority: Authority, now: datetime.datetime) -> list[Lasting]:
                 warn_s=_LONGEST_S,
             )
         )
+    rolled = {issuer.serial: issuer.until_unix for issuer in issuers}
     lasting += [
         Lasting(
             kind=Kind.END,
@@ -111,7 +113,8 @@ def everything(authority: Authority, now: datetime.datetime) -> list[Lasting]:
             side=row.side,
             serial=row.serial,
             not_before_unix=row.not_before_unix,
-            not_after_unix=row.not_after_unix,
+            # With its issuer at the latest: a roll ends what did not renew.
+            not_after_unix=min(row.not_after_unix, rolled[row.issuer] or row.not_after_unix),
             warn_s=(row.not_after_unix - row.issued_unix) // 3,
             renew_unix=int(renew_at(row, issuers, roots).timestamp()),
         )
