@@ -421,6 +421,12 @@ _SIGNALLING: Final = (
     ),
     (
         403,
+        "POLICY.OUTSIDE_PROFILE",
+        "The certificate is good for something else: its profile bounds it, whatever rules allow.",
+        "Use a certificate of the profile for it: encoder to publish, viewer to watch.",
+    ),
+    (
+        403,
         "POLICY.TLS_TOO_OLD",
         "The signalling came over a version of TLS that the policy refuses.",
         "Use a client with TLS 1.3, or a policy that admits TLS 1.2.",

@@ -169,6 +169,29 @@ async def test_a_certificate_that_is_no_encoders_is_refused_and_listed(door: Doo
 
 
 @at_the_door
+async def test_policy_looks_at_the_profile_again_where_the_rules_say_too_much(door: Door) -> None:
+    class TooMuch(Permissions):
+        """As if a rule let anybody publish."""
+
+        def stream_of(self, identity: Identity) -> str:
+            return "venue/stage-1"
+
+        def may_publish(self, stream: str, identity: Identity, door: str) -> Identity:
+            return identity
+
+    lax = TooMuch(config.loads(CONFIG), TokenVerifier(TokenKey.generate()))
+    door.ingest = TsIngest(
+        door.board,
+        door.front,
+        lax,
+        load("standard"),
+        local=Identity("localhost", Proof.CERTIFICATE),
+    )
+    door.connect(7, "viewer/vera")
+    assert door.front.closed == [(7, "POLICY.OUTSIDE_PROFILE")]
+
+
+@at_the_door
 async def test_a_version_of_tls_below_the_policy_is_refused(door: Door) -> None:
     door.connect(1, "encoder/venue-1", version="1.1")
     assert door.front.closed == [(1, "POLICY.TLS_TOO_OLD")]

@@ -52,6 +52,20 @@ def test_what_a_preset_admits_beyond_another_is_said_by_name() -> None:
     assert compatible.admits_beyond(standard) == (), "its summary says so"
 
 
+def test_a_certificate_is_good_for_the_roles_of_its_profile_whatever_the_rules_say() -> None:
+    policy, viewer = load("standard"), frozenset({Role.DELIVERY})
+    bound = Channel("1.3", CERTIFICATE, roles=viewer)
+    assert admit(CLAIM, bound, Role.DELIVERY, policy).peer == CERTIFICATE
+    with pytest.raises(Refusal) as refused:
+        admit(CLAIM, bound, Role.INGEST, policy)
+    assert refused.value.code == "POLICY.OUTSIDE_PROFILE"
+    nothing = Channel("1.3", CERTIFICATE, roles=frozenset())
+    with pytest.raises(Refusal):
+        admit(CLAIM, nothing, Role.DELIVERY, policy)
+    public = Channel("1.3", CERTIFICATE, public=True, roles=frozenset())
+    assert admit(CLAIM, public, Role.DELIVERY, policy), "a public stream is for everybody"
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_dated_and_never_admits_what_is_broken(name: str) -> None:
     policy = load(name)

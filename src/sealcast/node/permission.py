@@ -11,6 +11,8 @@ anything. A certificate was proved in the handshake, by BoringSSL; a token is pr
 
 from __future__ import annotations
 
+from typing import Final
+
 from sealcast.errors import RemoteError
 from sealcast.identity import TokenVerifier, Verb
 from sealcast.keying.agreement import Identity, Proof
@@ -18,6 +20,7 @@ from sealcast.node.config import Config
 from sealcast.permission import (
     Account,
     Asked,
+    Certificate,
     Decision,
     Rulebook,
     Subject,
@@ -45,6 +48,13 @@ def rulebook(config: Config) -> Rulebook:
     )
 
 
+_ROLES: Final = {
+    Verb.PUBLISH: Role.INGEST,
+    Verb.WATCH: Role.DELIVERY,
+    Verb.ADMIN: Role.ADMIN,
+}
+
+
 class Permissions:
     """The rules of one configuration."""
 
@@ -65,6 +75,13 @@ class Permissions:
         if stream is None:
             raise RemoteError("TS.UNKNOWN_IDENTITY", f"It is {identity.name[:200]!r}.")
         return check_stream_name(stream)
+
+    def roles(self, identity: Identity) -> frozenset[Role] | None:
+        """What a certificate is good for at most, for `Channel.roles`; None without one."""
+        subject = subject_of(identity, self._book.trust_domain)
+        if not isinstance(subject, Certificate):
+            return None
+        return frozenset(_ROLES[verb] for verb in subject.ceiling if verb in _ROLES)
 
     def may_publish(self, stream: str, identity: Identity, door: str) -> Identity:
         """`identity` itself if its certificate may publish `stream`; IDENTITY.NOT_ALLOWED."""

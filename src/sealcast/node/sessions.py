@@ -58,6 +58,8 @@ class Caller:
     """The stream is open to all, and this caller proved nothing."""
     certificate: wire.PeerCertificate | None = None
     """What proved it, if that was a certificate: a leg that it opens ends with it."""
+    roles: frozenset[Role] | None = None
+    """What that certificate is good for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +365,12 @@ _COMMON = frozenset({"STREAM.ABSENT", "STREAM.NOT_READY", "STREAM.BAD_NAME", "NO
 
 
 def _channel(caller: Caller) -> Channel:
-    return Channel(tls_version=caller.tls_version, peer=caller.identity, public=caller.public)
+    return Channel(
+        tls_version=caller.tls_version,
+        peer=caller.identity,
+        public=caller.public,
+        roles=caller.roles,
+    )
 
 
 def _told(candidates: Sequence[Candidate]) -> Iterator[PeerCandidate]:

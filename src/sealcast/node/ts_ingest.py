@@ -129,7 +129,11 @@ class TsIngest:
             self._permissions.may_publish(stream, identity, event.door)
             if self._board.stopping:
                 raise RemoteError("NODE.STOPPING")
-            channel = Channel(tls_version=event.facts.version, peer=identity)
+            channel = Channel(
+                tls_version=event.facts.version,
+                peer=identity,
+                roles=self._permissions.roles(identity),
+            )
             grant = admit(TlsClaim(event.facts), channel, Role.INGEST, self._policy)
             self._board.hub.may_publish(stream, identity)
         except Exception as error:

@@ -37,12 +37,15 @@ class Channel:
     """What carried the claim.
 
     `tls_version` is that of the signalling connection, None where it had no TLS. `peer` is who was
-    proved on it. `public` says that the operator marked the stream as open to all.
+    proved on it. `public` says that the operator marked the stream as open to all. `roles` are all
+    that the peer's proof is good for, whatever the rules of the node say: for a certificate those
+    of its profile, and fewer in another trust domain. None if the proof sets no such bound.
     """
 
     tls_version: str | None
     peer: Identity
     public: bool = False
+    roles: frozenset[Role] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _signalling(channel: Channel, policy: Policy) -> list[Note]:
 def _identity(channel: Channel, role: Role, policy: Policy) -> list[Note]:
     admitted = policy.proofs(role)
     if channel.peer.proof in admitted:
-        return []
+        return _within_proof(channel, role)
     if role is Role.DELIVERY and channel.public:
         if policy.identities.public_streams:
             return [Note("NOTE.UNPROVED_PEER")]
@@ -99,6 +102,17 @@ def _identity(channel: Channel, role: Role, policy: Policy) -> list[Note]:
     raise Refusal(
         "POLICY.IDENTITY_REFUSED",
         f"For {role} the policy {policy.name} admits {' or '.join(admitted)}; {came}.",
+    )
+
+
+def _within_proof(channel: Channel, role: Role) -> list[Note]:
+    """The second look: a rule that says too much does not make more of a certificate."""
+    if channel.roles is None or role in channel.roles or (role is Role.DELIVERY and channel.public):
+        return []
+    most = " and ".join(sorted(channel.roles)) or "nothing"
+    raise Refusal(
+        "POLICY.OUTSIDE_PROFILE",
+        f"{channel.peer.name[:200]!r} is good for {most} here, not for {role}.",
     )
 
 

@@ -13,6 +13,7 @@ from sealcast.node.api.admin import Logins
 from sealcast.node.api.front_only import facts_of
 from sealcast.node.permission import Permissions
 from sealcast.node.sessions import Caller, Held
+from sealcast.policy import Role
 
 
 def bearer(request: Request) -> str | None:
@@ -42,7 +43,7 @@ class Access:
         who = self._permissions.publisher(
             stream, bearer(request), facts.facts.peer, facts.door, time.time()
         )
-        return _caller(request, who)
+        return _caller(request, who, self._permissions.roles(who))
 
     def viewer(self, request: Request, stream: str) -> Caller:
         """Who watches; of a public stream perhaps nobody who is known."""
@@ -50,7 +51,8 @@ class Access:
         who = self._permissions.viewer(
             stream, bearer(request), facts.facts.peer, facts.door, time.time()
         )
-        return _caller(request, who, public=self._permissions.is_public(stream))
+        public = self._permissions.is_public(stream)
+        return _caller(request, who, self._permissions.roles(who), public=public)
 
     def administrator(self, request: Request) -> Identity:
         """Who administers."""
@@ -82,7 +84,9 @@ class Access:
         )
 
 
-def _caller(request: Request, identity: Identity, *, public: bool = False) -> Caller:
+def _caller(
+    request: Request, identity: Identity, roles: frozenset[Role] | None, *, public: bool = False
+) -> Caller:
     facts = facts_of(request)
     return Caller(
         identity=identity,
@@ -90,4 +94,5 @@ def _caller(request: Request, identity: Identity, *, public: bool = False) -> Ca
         address=facts.peer,
         public=public,
         certificate=facts.facts.peer if identity.proof is Proof.CERTIFICATE else None,
+        roles=roles,
     )
