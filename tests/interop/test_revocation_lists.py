@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.founded import ENCODER, TODAY, copied
+from tests.unit.founded import ENCODER, PASSPHRASE, TODAY, copied
 
 from sealcast.identity import crl
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.issued import Issued
 from sealcast.identity.revocation import Reason
+from sealcast.identity.rolling import Keys, Roll, roll
+from sealcast.secret import Secret
 from sealcast.testing.requirement import require
 
 
@@ -87,6 +89,50 @@ def test_a_list_that_nobody_renewed_is_refused_by_openssl_after_seven_days(venue
     took, told = by_openssl(venue, venue.good, "-crl_check", eighth)
     assert not took
     assert "CRL has expired" in told
+
+
+def test_openssl_takes_the_old_authoritys_through_the_overlap_and_then_no_more(
+    venue: Venue,
+) -> None:
+    """By the root's own lists, of which the second was signed ahead."""
+    require("openssl")
+    passphrase, week = Secret(PASSPHRASE), datetime.timedelta(days=7)
+    roll(venue.authority, Roll(week), Keys(passphrase, passphrase), TODAY, who="ada")
+    new = venue.authority.issue(Wanted(ENCODER, "encoder"), TODAY, who="ada")
+    leaf, issuer = venue.leaf_and_issuer(venue.good)
+    for at, expected in ((TODAY, True), (TODAY + week, False)):
+        # Of the old issuing authority too, which is not in the answer any more after its end.
+        made = [venue.authority.crl(row.serial, at) for row in venue.authority.store.roots()]
+        made += [venue.authority.crl(row.serial, TODAY) for row in venue.authority.store.issuers()]
+        lists = venue.file("all.pem", b"".join(map(crl.pem, made)))
+        took, told = ran(
+            *("openssl", "verify", "-x509_strict", "-crl_check_all", "-CAfile", venue.root),
+            *("-CRLfile", lists, "-attime", str(int(at.timestamp()) + 1)),
+            *("-untrusted", issuer, leaf),
+        )
+        assert took is expected, told
+        assert expected or "certificate revoked" in told
+    took, told = by_openssl(venue, new, "-crl_check_all", TODAY)
+    assert took, told
+
+
+def test_the_doors_judge_takes_both_chains_while_a_root_is_rolled(venue: Venue) -> None:
+    core = pytest.importorskip("sealcast._core", reason="the native module is not built")
+    passphrase, overlap = Secret(PASSPHRASE), datetime.timedelta(seconds=10)
+    founded = TODAY
+    # The new root has begun by now: half of the overlap is over.
+    rolled = founded + datetime.timedelta(seconds=1)
+    old = venue.authority.bundle_pem(founded)
+    keys = Keys(passphrase, passphrase)
+    roll(venue.authority, Roll(overlap, root=True), keys, rolled, who="ada")
+    later = rolled + overlap * 0.75
+    both = venue.authority.bundle_pem(later)
+    new = venue.authority.issue(Wanted(ENCODER, "encoder"), later, who="ada")
+    assert core.judge_chain(venue.good.chain_pem, both) is None
+    assert core.judge_chain(new.chain_pem, both) is None
+    refused = core.judge_chain(new.chain_pem, old)
+    assert refused is not None
+    assert refused[0] == "TLS.UNKNOWN_CA"
 
 
 def test_gnutls_refuses_the_revoked_one_and_takes_the_other(venue: Venue) -> None:

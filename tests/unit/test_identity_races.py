@@ -17,6 +17,7 @@ from sealcast.errors import SealcastError
 from sealcast.identity import store as store_module
 from sealcast.identity.authority import TOKEN_LIFETIME, Authority, Wanted
 from sealcast.identity.founding import Founding, found
+from sealcast.identity.rolling import Keys, Roll, roll
 from sealcast.identity.store import Store
 from sealcast.secret import Secret
 
@@ -98,6 +99,25 @@ def test_two_processes_that_issue_at_once_lose_nothing(authority: Authority) -> 
         serials = [serial for job in jobs for serial in job.result(timeout=120)]
     assert len(set(serials)) == 80
     assert {row.serial for row in authority.store.issued()} == set(serials)
+
+
+def rolled_in_a_process(folder: Path) -> str:
+    keys = Keys(Secret(PASSPHRASE), Secret(PASSPHRASE))
+    try:
+        roll(opened(folder), Roll(datetime.timedelta(days=7)), keys, NOW, who="process")
+    except SealcastError as error:
+        return error.code
+    return "done"
+
+
+def test_of_several_who_roll_at_once_each_does_it_whole_or_is_told(authority: Authority) -> None:
+    with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
+        outcomes = list(pool.map(rolled_in_a_process, [authority.folder] * 3, timeout=120))
+    done = outcomes.count("done")
+    assert done >= 1
+    assert set(outcomes) <= {"done", "IDENTITY.STORE_LOCKED"}
+    assert len(authority.store.issuers()) == 2 + 2 * done
+    assert opened(authority.folder).issue(WANTED, NOW, who="ada").serial
 
 
 def test_of_two_who_found_at_once_one_succeeds(tmp_path: Path) -> None:
