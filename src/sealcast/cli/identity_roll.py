@@ -62,11 +62,9 @@ def roll(
     Bring the root's key (--root-key), and take it away again afterwards. With --root there is a new
     root instead, and the old one's key is not needed.
     """
-    wanted = rolling.Roll(
-        datetime.timedelta(seconds=seconds(overlap or ("1h" if compromised else "7d"))),
-        compromised,
-        root,
-    )
+    usual = rolling.OVERLAP_AFTER_A_THEFT if compromised else rolling.USUAL_OVERLAP
+    length = usual if overlap is None else datetime.timedelta(seconds=seconds(overlap))
+    wanted = rolling.Roll(length, compromised, root)
     if dry_run:
         plan = rolling.plan(open_authority(data), wanted, now())
     else:

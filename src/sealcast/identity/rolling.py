@@ -47,6 +47,9 @@ from sealcast.secret import Secret
 
 # A renewal, and another try of it, should fit in; a real roll has days.
 LEAST_OVERLAP: Final = datetime.timedelta(seconds=10)
+USUAL_OVERLAP: Final = datetime.timedelta(days=7)
+OVERLAP_AFTER_A_THEFT: Final = datetime.timedelta(hours=1)
+"""Long enough for every agent to ask, hear of it and renew."""
 
 
 @dataclass(frozen=True, slots=True)
