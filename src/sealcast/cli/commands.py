@@ -67,6 +67,11 @@ identity.command(
     "sealcast.cli.identity:sign", name="sign", help="A certificate for a signing request."
 )
 identity.command(
+    "sealcast.cli.identity_request:request",
+    name="request",
+    help="A signing request for a key in a token.",
+)
+identity.command(
     "sealcast.cli.identity:token", name="token", help="A token that enrols one end, once."
 )
 identity.command(
