@@ -51,7 +51,7 @@ async def connect(
     LocalError for what is wrong here (`TlsClient`), also of the key that is to sign;
     `TlsError` with TLS.SERVER_*, TLS.REFUSED_* or TLS.CERTIFICATE_REQUIRED for the rest.
     """
-    client = TlsClient(_server(host, roots, spiffe_id), identity, policy=policy, alpn=alpn)
+    client = TlsClient(server_of(host, roots, spiffe_id), identity, policy=policy, alpn=alpn)
     began = time.monotonic()
     try:
         async with asyncio.timeout(patience_s):
@@ -208,7 +208,8 @@ class TlsLeg:
         self._arrived.set()
 
 
-def _server(host: str, roots: bytes, spiffe_id: str | None) -> TlsServer:
+def server_of(host: str, roots: bytes, spiffe_id: str | None = None) -> TlsServer:
+    """Whom a caller of `host` expects: its name or address, or else `spiffe_id`."""
     try:
         address = str(ipaddress.ip_address(host))
     except ValueError:
