@@ -6,6 +6,7 @@ import datetime
 import logging
 import multiprocessing
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -269,9 +270,19 @@ def test_a_token_that_goes_away_and_comes_back_signs_again(token: SoftToken) -> 
     gone = refusal(lambda: key.sign(MESSAGE, ec.ECDSA(hashes.SHA256())))
     assert gone.code == "HSM.TOKEN_GONE"
     elsewhere.rename(tokens)
-    begin_anew()  # SoftHSM itself looks for tokens when it is initialised
     signature = key.sign(MESSAGE, ec.ECDSA(hashes.SHA256()))
     key.public_key().verify(signature, MESSAGE, ec.ECDSA(hashes.SHA256()))
+
+
+def test_a_token_that_came_after_the_library_was_loaded_is_found(
+    token: SoftToken, tmp_path: Path
+) -> None:
+    absent = KeyUri(str(token.module), token.pin_file, token="later", object="a")
+    assert refusal(lambda: pkcs11.open_key(absent)).code == "HSM.TOKEN_GONE"
+    options = ("--so-pin", "31415926", "--pin", PIN)
+    command = ["softhsm2-util", "--init-token", "--free", "--label", "later", *options]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert pkcs11.make_key(absent, "p256")
 
 
 def test_threads_share_a_token_and_every_signature_holds(token: SoftToken) -> None:

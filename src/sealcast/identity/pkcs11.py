@@ -48,6 +48,9 @@ _CURVES: Final = (
 KINDS: Final = tuple(kind for kind, _, _ in _CURVES)
 """Kinds of keys that are made in tokens."""
 
+# A token that is not there is looked for again, after these pauses.
+_PAUSES_S: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+
 _T = TypeVar("_T")
 
 # What the library raises (PKCS#11 v2.40 §11.1), by the name of its class: it is imported late. What
@@ -241,18 +244,38 @@ class _Module:
 
     def token(self, uri: KeyUri) -> pkcs11.Token:
         """The one token that fits."""
-        found: list[pkcs11.Token] = []
-        for slot in self.asked(lambda: self._library.get_slots(token_present=True)):
-            # A reader without its card says so when it is asked for its token.
+        found = self._fitting(uri)
+        for pause_s in () if found or self._logins else _PAUSES_S:
+            # Some libraries look for tokens only when they are initialised, and do not see one that
+            # came later, or that another process was writing to just then (SoftHSM). With a token
+            # open it is not done: its session would end.
+            threading.Event().wait(pause_s)
             with suppress(LocalError):
-                token = self.asked(slot.get_token)
-                if _fits(token, uri):
-                    found.append(token)
+                self.asked(self._library.reinitialize)
+            found = self._fitting(uri)
+            if found:
+                break
         if not found:
             raise LocalError("HSM.TOKEN_GONE", "No token in any slot is as the URI says.")
         if len(found) > 1:
             raise LocalError("HSM.AMBIGUOUS", f"{len(found)} tokens are as the URI says.")
         return found[0]
+
+    def _fitting(self, uri: KeyUri) -> list[pkcs11.Token]:
+        found: list[pkcs11.Token] = []
+        try:
+            # Nothing, unless it was left without by a look that failed.
+            self.asked(self._library.initialize)
+            slots = self.asked(lambda: self._library.get_slots(token_present=True))
+        except LocalError:
+            return found  # looked for again, and then it is what is told
+        for slot in slots:
+            # A reader without its card says so when it is asked for its token.
+            with suppress(LocalError):
+                token = self.asked(slot.get_token)
+                if _fits(token, uri):
+                    found.append(token)
+        return found
 
     def session(self, uri: KeyUri) -> pkcs11.Session | None:
         return self._sessions.get(str(uri))
