@@ -44,7 +44,8 @@ class Secret:
 
     def __init__(self, value: bytes | bytearray | memoryview | str) -> None:
         self._is_wiped = False
-        self._bytes = bytearray(value.encode() if isinstance(value, str) else value)
+        # Through a view: a number would become that many zeros, and those a key.
+        self._bytes = bytearray(value.encode() if isinstance(value, str) else memoryview(value))
 
     def reveal(self) -> bytes:
         """The bytes themselves. Every call is a place where a secret leaves; keep them few.

@@ -18,6 +18,12 @@ def test_no_way_of_printing_shows_a_secret() -> None:
     assert all(VALUE not in text and HIDDEN in text for text in shown)
 
 
+@pytest.mark.parametrize("value", [16, True, None, [1, 2, 3], 1.0])
+def test_what_has_no_bytes_is_no_secret(value: object) -> None:
+    with pytest.raises(TypeError, match="bytes-like"):
+        Secret(value)  # type: ignore[arg-type]
+
+
 def test_a_secret_is_not_serialised() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(Secret(VALUE))
