@@ -5,6 +5,7 @@ another peer's offer) and byte by byte, and each step behind the parser sees wha
 """
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import example, given, settings
@@ -19,8 +20,8 @@ from sealcast.ingest import whip
 from sealcast.keying import Identity, Proof, dtls_srtp
 from sealcast.policy import Channel, Role, admit, load
 from sealcast.sdp import Session, parse, parse_fragment, read_offer
-from sealcast.sdp.attributes import GRAMMAR, parse_attribute
-from sealcast.sdp.patch import SessionState, decide_patch
+from sealcast.sdp.attributes import GRAMMAR, Candidate, parse_attribute
+from sealcast.sdp.patch import SessionState, decide_patch, probeable
 from sealcast.streams import Track, TrackShape
 
 SEEDS = [captured(name).encode() for name in ALL]
@@ -174,6 +175,31 @@ def test_an_attributes_grammar_refuses_by_value_error_only(name: str, value: str
     rendered = attribute.render()
     assert rendered is not None
     assert parse_attribute(f"{attribute.name}:{rendered}") == attribute
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(
+        st.ip_addresses().map(str),
+        st.sampled_from(["::ffff:192.0.2.1", "fe80::1%eth0", "a.local", "٣.1.1.1"]),
+        st.from_regex(r"[0-9a-f.:%]{1,20}", fullmatch=True),
+    ),
+    st.integers(-1, 70_000),
+)
+def test_a_candidate_is_probed_at_a_literal_address_and_a_port_or_not_at_all(
+    address: str, port: int
+) -> None:
+    try:
+        candidate = parse_attribute(f"candidate:1 1 UDP 5 {address} {port} typ host")
+    except ValueError:
+        return
+    assert isinstance(candidate, Candidate)
+    for told in probeable([candidate, candidate]):
+        host, _, number = told.rpartition(":")
+        assert str(ip_address(host.strip("[]"))) == host.strip("[]")
+        assert told.startswith("[") == (":" in host)
+        assert 1 <= int(number) <= 65_535
+    assert len(probeable([candidate, candidate])) <= 1
 
 
 def test_an_offer_cut_off_at_any_byte_is_parsed_or_refused() -> None:
