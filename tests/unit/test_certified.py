@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,6 +185,8 @@ class Told:
             raise said
         return said
 
+    def close(self) -> None: ...
+
 
 def revoked(path: str, reason: str = "keyCompromise") -> Revoked:
     key, serial = revocation_id(path).split(":")
@@ -197,7 +200,9 @@ def issuer() -> Revoked:
 
 async def hear(node: Any, *news: Revoked) -> FakeFront:
     front: FakeFront = node.front
-    await RevocationWatch(Told([news]), front, node.board).round()
+    watch = RevocationWatch(Told([news]), front, node.board)
+    await watch.round()
+    await watch.stop()
     return front
 
 
@@ -300,6 +305,20 @@ async def test_a_viewer_with_a_revoked_certificate_ends_and_the_others_stay(node
     assert ended is not None
     assert ended.code == "IDENTITY.REVOKED"
     assert len(node.board.ledger.living()) == 2
+
+
+@behind_the_gate
+async def test_news_come_however_many_requests_wait_for_the_store(node: Node) -> None:
+    """Every thread of those that requests share is taken until the news have come."""
+    come = threading.Event()
+    waiting = [asyncio.to_thread(come.wait, 20) for _ in range(64)]
+    requests = asyncio.gather(*waiting)
+    await asyncio.sleep(0)
+    front = await hear(node, revoked("encoder/venue-1"))
+    assert front.revoked
+    assert not requests.done()
+    come.set()
+    assert all(await requests)
 
 
 @behind_the_gate

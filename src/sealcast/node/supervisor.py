@@ -37,7 +37,7 @@ from sealcast.node.application_server import ApplicationServer, PrivateSocket
 from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
 from sealcast.node.config import Config, Policy
 from sealcast.node.door_keeping import DoorKeeper
-from sealcast.node.doors import INGEST_TS, ORIGIN, ROLES, Sources, open_doors, usable
+from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, plans, usable
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
 from sealcast.node.own_authority import OwnBundle, OwnPair, open_authority
@@ -72,8 +72,8 @@ class _Parts:
     switchboard: Switchboard | None = None
     measure: Measure | None = None
     ts_ingest: TsIngest | None = None
-    revocations: Revocations | None = None
     acme: AcmeAtWork | None = None
+    revocation_watch: RevocationWatch | None = None
     knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
     rounds: list[asyncio.Task[None]] = field(default_factory=list)
@@ -90,6 +90,9 @@ class Node:
         self.state: StateFolder | None = None
         self._more_routes = tuple(more_routes)
         self._parts = _Parts()
+        self._graces_s = {
+            plan.name: plan.policy.identities.expired_grace_s for plan in plans(config)
+        }
 
     @property
     def switchboard(self) -> Switchboard:
@@ -179,8 +182,8 @@ class Node:
         parts.rounds.append(asyncio.create_task(self._sweep(board, parts.knocks)))
         watch = None
         if authority is not None:
-            parts.revocations = Revocations(authority.store)
-            watch = RevocationWatch(parts.revocations, front, board)
+            source = Revocations(authority.store)
+            parts.revocation_watch = watch = RevocationWatch(source, front, board)
             # Nobody may come in before it is known who must not.
             await watch.round()
         parts.rounds.append(asyncio.create_task(_end_what_no_longer_holds(board, watch)))
@@ -199,8 +202,8 @@ class Node:
         parts.knocks.tell(math.inf)
         for task in parts.rounds:
             task.cancel()
-        if parts.revocations is not None:
-            await asyncio.to_thread(parts.revocations.close)
+        if parts.revocation_watch is not None:
+            await parts.revocation_watch.stop()
         if parts.switchboard is not None:
             parts.switchboard.end_all("NODE.STOPPING")
         if parts.ts_ingest is not None:
@@ -261,12 +264,11 @@ class Node:
 
     def _opened(self, front: Front, board: Switchboard, event: wire.ConnectionOpened) -> None:
         """Somebody with a certificate came to an HTTPS door: the connection ends with it."""
-        connection, names = event.connection, self.config.policy
-        policy = load(names.origin if event.door == ORIGIN else names.signalling)
+        connection = event.connection
         board.certified.add(
             ("connection", connection),
             event.facts.peer,
-            grace_s=policy.identities.expired_grace_s,
+            grace_s=self._graces_s[event.door],
             end=lambda verdict: front.close_connection(connection, verdict.code),
             about={"connection": connection, "door": event.door},
         )
