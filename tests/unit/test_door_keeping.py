@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from sealcast.errors import LocalError
 from sealcast.identity import Issued, ThrowAwayAuthority
 from sealcast.node import config
 from sealcast.node.certificate_files import FileBundle, FilePair
-from sealcast.node.certificate_sources import Source
+from sealcast.node.certificate_sources import Source, ThrowAwayPair
 from sealcast.node.door_keeping import AGAIN, DoorKeeper
 from sealcast.node.doors import OpenDoor, plans
-from sealcast.node.state_folder import KeyPair
+from sealcast.node.state_folder import KeyPair, open_state_folder
 
 NOW = datetime.datetime.now(datetime.UTC)
 SECOND = datetime.timedelta(seconds=1)
@@ -251,3 +252,24 @@ def test_a_source_of_several_doors_is_asked_once_a_round() -> None:
     keeper.round(NOW)
     assert len(doors) > 1
     assert asked.looks == 1
+
+
+def test_the_throw_away_authoritys_pair_is_renewed_at_two_thirds_and_kept_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config.loads(f'[node]\nstate_dir = "{tmp_path / "state"}"\n')
+    pair = ThrowAwayPair(open_state_folder(settings, NOW), ["localhost"], NOW)
+    first, day = pair.current(), 24 * 3600 * SECOND
+    assert not pair.look(NOW + 50 * day)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Issued, "save", full)
+        with pytest.raises(LocalError) as refused:
+            pair.look(NOW + 70 * day)
+    assert refused.value.code == "IDENTITY.NOT_WRITTEN"
+    assert pair.current() == first
+    assert pair.look(NOW + 70 * day)
+    assert pair.current() != first

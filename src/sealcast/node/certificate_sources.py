@@ -94,7 +94,12 @@ class ThrowAwayPair:
         """The state folder makes another one when two thirds of the old one's life are over."""
         if now < self._lifetime.renew_at:
             return False
-        pair = self._state.server(self._names, now)
+        try:
+            pair = self._state.server(self._names, now)
+        except OSError as error:
+            raise LocalError(
+                "IDENTITY.NOT_WRITTEN", f"{self._state.path}: {error.strerror}."
+            ) from error
         self._lifetime = Lifetime.of(pair.chain_pem)
         changed = pair.chain_pem != self._pair.chain_pem
         self._pair = pair

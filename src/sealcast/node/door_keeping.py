@@ -123,9 +123,7 @@ class DoorKeeper:
                 raise
             return refusal
         if pair != kept.pair:
-            leaf = first_certificate(pair.chain_pem)
-            until = f"{leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}"
-            _log.info("door shows another certificate", door=name, until=until)
+            _log.info("door shows another certificate", door=name, **_until(pair))
         if roots != kept.roots:
             _log.info("door has another trust bundle", door=name)
         kept.pair, kept.roots = pair, roots
@@ -146,3 +144,12 @@ def _look(source: Source[KeyPair] | Source[bytes], now: datetime.datetime) -> Se
         return source.look(now)
     except SealcastError as error:
         return error
+
+
+def _until(pair: KeyPair) -> dict[str, str]:
+    """For the log. BoringSSL reads some certificates that `cryptography` does not."""
+    try:
+        leaf = first_certificate(pair.chain_pem)
+    except SealcastError:
+        return {}
+    return {"until": f"{leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}"}

@@ -12,6 +12,7 @@ Does not: make, renew or open anything, or ask for a passphrase.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import ORIGIN, ROLES, Plan, plans
 from sealcast.node.own_authority import node_name, open_authority
 from sealcast.node.state_folder import SERVER
+from sealcast.node.trust_expiry import certificates_of
 
 _DAY: Final = 24 * 3600
 _SPEAKS: Final = {"https": "HTTPS", "tls_ingest": "MPEG-TS over TLS"}
@@ -162,15 +164,15 @@ def report_of_running(keeper: DoorKeeper, now: datetime.datetime) -> list[DoorRe
     """The open doors of this node, with what they work with now."""
     made = []
     for kept in keeper.doors():
-        bundle, roots = kept.door.bundle, kept.roots
+        bundle, shown = kept.door.bundle, certificates_of(kept.pair.chain_pem)
         refused = [] if kept.told is None else [": ".join(kept.told)]
         made.append(
             _report(
                 kept.door.plan,
                 addresses=kept.door.addresses,
-                shows=first_certificate(kept.pair.chain_pem),
+                shows=shown[0] if shown else None,
                 shows_from=kept.door.pair.name,
-                trusts=[] if roots is None else x509.load_pem_x509_certificates(roots),
+                trusts=[] if kept.roots is None else certificates_of(kept.roots),
                 trusts_from="" if bundle is None else bundle.name,
                 complaints=refused,
                 now=now,
@@ -185,7 +187,7 @@ def _report(
     addresses: list[str],
     shows: x509.Certificate | None,
     shows_from: str,
-    trusts: list[x509.Certificate],
+    trusts: Sequence[x509.Certificate],
     trusts_from: str,
     complaints: list[str],
     now: datetime.datetime,

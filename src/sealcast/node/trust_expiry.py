@@ -55,11 +55,14 @@ class TrustExpiry:
         self._told: dict[tuple[str, str, str], datetime.datetime] = {}
 
     def certificates(self) -> Iterator[Shown]:
-        """The first certificate that each door shows, and every authority that it trusts."""
+        """The first certificate that each door shows, and every authority that it trusts, as far as
+        `cryptography` reads them too.
+        """
         pems = {}
         for door, pair in self._keeper.pairs().items():
             pems[pair.chain_pem] = self._read(pair.chain_pem)
-            yield _shown(door, "shown", pems[pair.chain_pem][0])
+            for leaf in pems[pair.chain_pem][:1]:
+                yield _shown(door, "shown", leaf)
         for door, bundle in self._keeper.bundles().items():
             pems[bundle] = self._read(bundle)
             for authority in pems[bundle]:
@@ -83,8 +86,15 @@ class TrustExpiry:
             _log.warning(what, door=each.door, name=each.name, serial=each.serial, until=until)
 
     def _read(self, pem: bytes) -> tuple[x509.Certificate, ...]:
-        known = self._parsed.get(pem)
-        return tuple(x509.load_pem_x509_certificates(pem)) if known is None else known
+        return self._parsed.get(pem) or certificates_of(pem)
+
+
+def certificates_of(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """All in a text that BoringSSL has read; none if `cryptography` does not read it."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(pem))
+    except ValueError:
+        return ()
 
 
 def _shown(door: str, role: str, certificate: x509.Certificate) -> Shown:
