@@ -254,6 +254,38 @@ def test_a_source_of_several_doors_is_asked_once_a_round() -> None:
     assert asked.looks == 1
 
 
+def test_a_change_that_another_source_was_told_of_is_swapped_all_the_same(files: Files) -> None:
+    """As behind ACME, which shows another source's pair until it has one."""
+    behind = FilePair(files.chain, files.key)
+    known = {plan.name: plan for plan in plans(config.Config())}
+
+    class Before:
+        name = "before it"
+
+        def current(self) -> KeyPair:
+            return behind.current()
+
+        def look(self, now: datetime.datetime) -> bool:
+            return behind.look(now)
+
+    keeper = DoorKeeper(files.front)
+    before: Source[KeyPair] = Before()
+    keeper.keep(
+        [
+            OpenDoor(known["public"], [], before, None),
+            OpenDoor(known["secure"], [], behind, FileBundle(files.ca)),
+        ]
+    )
+    renewed = issued()
+    files.write(renewed)
+    files.rounds(keeper, 4)
+    assert {door: pair.chain_pem for door, pair in keeper.pairs().items()} == {
+        "public": renewed.chain_pem,
+        "secure": renewed.chain_pem,
+    }
+    assert keeper.swaps == {"public": 1, "secure": 1}
+
+
 def test_the_throw_away_authoritys_pair_is_renewed_at_two_thirds_and_kept_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

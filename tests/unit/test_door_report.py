@@ -14,9 +14,10 @@ from sealcast.cli import main
 from sealcast.identity import ThrowAwayAuthority
 from sealcast.identity.private_files import write_private
 from sealcast.node import config
+from sealcast.node.acme_store import AcmeStore
 from sealcast.node.door_report import DoorReport, report
 from sealcast.node.own_authority import OwnPair
-from sealcast.node.state_folder import open_state_folder
+from sealcast.node.state_folder import KeyPair, open_state_folder
 
 DAY = datetime.timedelta(days=1)
 
@@ -123,6 +124,28 @@ def test_an_authority_that_cannot_be_read_is_said_at_each_door_that_needs_it(
     doors = reports(tmp_path, settings)
     assert doors["public"].complaints == []
     assert "IDENTITY.NO_AUTHORITY" in doors["secure"].complaints[0]
+
+
+def test_a_door_of_acme_shows_what_the_last_order_got(tmp_path: Path) -> None:
+    settings = """
+        names = ["node.example"]
+        [doors.public]
+        certificate = "acme"
+        [acme]
+        directory = "https://acme.example/directory"
+        terms_agreed = true
+    """
+    before = reports(tmp_path, settings)["public"]
+    assert (before.shows, before.shows_from, before.complaints) == (None, "ACME", [])
+    issued = ThrowAwayAuthority.create("public.example", TODAY).issue_server(
+        ["node.example"], TODAY, 45 * DAY
+    )
+    AcmeStore(tmp_path / "state", "https://acme.example/directory").keep(
+        KeyPair(issued.chain_pem, issued.key_pem)
+    )
+    after = reports(tmp_path, settings)["public"]
+    assert after.shows is not None
+    assert (after.shows.days_left, after.complaints) == (45, [])
 
 
 def test_a_public_door_may_ask_and_says_so(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ AGAIN: Final = datetime.timedelta(seconds=10)
 _log = structlog.get_logger()
 
 
+Offer = tuple[KeyPair, bytes | None]
+"""A pair, and a trust bundle where the door asks for certificates."""
+
+
 @dataclass(slots=True)
 class Kept:
     """A door, and what it works with: what its sources have now may have been refused."""
@@ -38,10 +42,20 @@ class Kept:
     door: OpenDoor
     pair: KeyPair
     roots: bytes | None
+    refused: Offer | None = None
+    """What its sources had when it was last refused; None while it works with that."""
     refused_at: datetime.datetime | None = None
-    """When what its sources have was last refused; None while it works with it."""
     told: tuple[str, str] | None = None
     """Code and detail of the last warning, which is not said twice."""
+
+    def offered(self) -> Offer:
+        """What its sources have."""
+        bundle = self.door.bundle
+        return self.door.pair.current(), None if bundle is None else bundle.current()
+
+    def sources(self) -> list[Source[KeyPair] | Source[bytes]]:
+        bundle = self.door.bundle
+        return [self.door.pair] if bundle is None else [self.door.pair, bundle]
 
 
 class DoorKeeper:
@@ -75,37 +89,39 @@ class DoorKeeper:
         return {kept.door.plan.name: kept.roots for kept in self._kept if kept.roots is not None}
 
     def round(self, now: datetime.datetime) -> None:
-        """Looks at every source once, and swaps what changed."""
+        """Looks at every source once, and swaps what is another one than the door works with."""
         looks: dict[int, SealcastError | bool] = {}
         for kept in self._kept:
-            sources: list[Source[KeyPair] | Source[bytes]] = [kept.door.pair]
-            if kept.door.bundle is not None:
-                sources.append(kept.door.bundle)
-            changed = False
-            for source in sources:
+            for source in kept.sources():
                 # Doors share sources; each is asked once.
                 if id(source) not in looks:
                     looks[id(source)] = _look(source, now)
                 outcome = looks[id(source)]
                 if isinstance(outcome, SealcastError):
                     self._refuse(kept, outcome)
-                else:
-                    changed = changed or outcome
-            waited = kept.refused_at is not None and not (
-                kept.refused_at <= now < kept.refused_at + AGAIN
-            )
-            if changed or waited:
-                self._offer(kept, now)
+                elif outcome:
+                    kept.told = None
+            # By what there is and not by who told: a source may stand behind another one, which
+            # then was told in its place.
+            self._consider(kept, kept.offered(), now)
 
-    def _offer(self, kept: Kept, now: datetime.datetime) -> None:
+    def _consider(self, kept: Kept, offer: Offer, now: datetime.datetime) -> None:
+        if offer == (kept.pair, kept.roots):
+            kept.refused = None
+            return
+        at = kept.refused_at
+        waits = offer == kept.refused and at is not None and at <= now < at + AGAIN
+        if not waits:
+            self._offer(kept, offer, now)
+
+    def _offer(self, kept: Kept, offer: Offer, now: datetime.datetime) -> None:
         """Swaps in what the sources have: both, or the one of the two that can be used."""
-        bundle = kept.door.bundle
-        pair, roots = kept.door.pair.current(), None if bundle is None else bundle.current()
+        pair, roots = offer
         refusal = self._swap(kept, pair, roots)
         if refusal is None:
-            kept.refused_at = kept.told = None
+            kept.refused = kept.told = None
             return
-        kept.refused_at = now
+        kept.refused, kept.refused_at = offer, now
         self._refuse(kept, refusal)
         both = pair != kept.pair and roots != kept.roots
         if both and self._swap(kept, pair, kept.roots) is not None:
@@ -113,8 +129,6 @@ class DoorKeeper:
 
     def _swap(self, kept: Kept, pair: KeyPair, roots: bytes | None) -> SealcastError | None:
         name = kept.door.plan.name
-        if (pair, roots) == (kept.pair, kept.roots):
-            return None
         try:
             self._front.swap(name, pair.chain_pem, pair.key_pem, roots)
         except Exception as error:

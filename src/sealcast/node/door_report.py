@@ -22,8 +22,10 @@ from cryptography import x509
 from sealcast.errors import LocalError, SealcastError
 from sealcast.identity.private_files import read_private
 from sealcast.identity.throw_away import ROOT_FILE
+from sealcast.node.acme_store import AcmeStore
 from sealcast.node.certificate_sources import first_certificate
 from sealcast.node.config import Config
+from sealcast.node.config_judge import ACME
 from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import ORIGIN, ROLES, Plan, plans
 from sealcast.node.own_authority import node_name, open_authority
@@ -88,6 +90,7 @@ class _Own:
     """What doors show and trust that name no files: the authority's, or the throw-away one's."""
 
     def __init__(self, config: Config, now: datetime.datetime) -> None:
+        self._config = config
         self.complaints: list[str] = []
         self.shows: x509.Certificate | None = None
         self.trusts: list[x509.Certificate] = []
@@ -96,6 +99,15 @@ class _Own:
             self._read(config, now)
         except SealcastError as error:
             self.complaints.append(str(error))
+
+    def of_acme(self, complaints: list[str]) -> x509.Certificate | None:
+        """What the last order got; None before the first."""
+        try:
+            pair = AcmeStore(self._config.state_dir(), self._config.acme.directory).pair()
+        except SealcastError as error:
+            complaints.append(str(error))
+            return None
+        return None if pair is None else first_certificate(pair.chain_pem)
 
     def _read(self, config: Config, now: datetime.datetime) -> None:
         folder = config.state_dir()
@@ -117,10 +129,15 @@ class _Own:
 
 
 def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
-    door, complaints = plan.door, []
+    door = plan.door
+    complaints: list[str] = []
     shows, shows_from = own.shows, own.name
     uses_own = not door.certificate
-    if door.certificate:
+    if door.certificate == ACME:
+        shows_from = "ACME"
+        kept = own.of_acme(complaints)
+        shows = kept or shows
+    elif door.certificate:
         shows_from, shows = door.certificate, None
         try:
             shows = _certificates(Path(door.certificate))[0]
@@ -155,7 +172,7 @@ def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
         f"{each.name} expired {-each.days_left:g} days ago."
         for each in (*shown, *made.authorities)
         # What the node issues to itself it issues anew when it starts.
-        if each.days_left < 0 and (each is not made.shows or door.certificate)
+        if each.days_left < 0 and (each is not made.shows or door.key)
     ]
     return made
 
