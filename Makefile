@@ -79,7 +79,7 @@ test-interop: ## like test, with every peer installed and no test skipped
 lock: $(VENV)/.build ## renew the pinned Python packages from pyproject.toml
 	@pip install -q uv
 	for set in build demo test; do
-	  groups=""; case $$set in demo) groups="--group demo --extra server";; test) groups="--group demo --group test --extra server --extra pkcs11 --extra acme";; esac
+	  groups=""; case $$set in demo) groups="--group demo --extra server";; test) groups="--group demo --group test --extra server --extra pkcs11 --extra acme --extra spiffe";; esac
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --generate-hashes --python-version 3.11 \
 	    --group build $$groups pyproject.toml -o requirements/$$set.txt
 	done

@@ -1022,6 +1022,29 @@ _ACME: Final = (
     ),
 )
 
+_SPIFFE: Final = (
+    (
+        "SPIFFE.NOT_INSTALLED",
+        "A door's identity is to come from SPIFFE, and the library for it is not installed.",
+        "pip install 'sealcast[spiffe]'",
+    ),
+    (
+        "SPIFFE.UNREACHABLE",
+        "There is no SPIFFE Workload API at the configured socket.",
+        "Start the agent first, and give this user access to its socket (spiffe.socket).",
+    ),
+    (
+        "SPIFFE.NO_IDENTITY",
+        "The SPIFFE Workload API gave this node no identity in time.",
+        "Register this workload with the agent's server, by what the agent sees of it.",
+    ),
+    (
+        "SPIFFE.BAD_IDENTITY",
+        "The SPIFFE Workload API gave an identity that this node cannot use; the old one stays.",
+        "It must be of node.trust_domain, with the authorities of that trust domain beside it.",
+    ),
+)
+
 _TOKENS: Final = (
     (
         "HSM.BAD_URI",
@@ -1906,6 +1929,7 @@ def _table() -> Mapping[str, Code]:
         ("handshake", _HANDSHAKE),
         ("identity", _IDENTITY),
         ("identity", _ACME),
+        ("identity", _SPIFFE),
         ("keys", _KEYS),
         ("node", _TOKENS),
         ("media", _MEDIA),

@@ -1,7 +1,8 @@
 """Programs in Go that tests run against: pinned in `go_peers/go.mod`, built once into the cache.
 
 Does: builds BetterTLS (a suite for verifiers of certificates) and Pebble (an ACME server for tests)
-with its DNS through the Go module proxy, and keeps them by the digest of what pins them.
+with its DNS through the Go module proxy, and a SPIFFE Workload API (`go_peers/workload_api`); keeps
+them by the digest of what they are made from.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ PINNED = Path(__file__).with_name("go_peers")
 def go_program(name: str) -> Path:
     """The built program. A test that asks is skipped where there is no Go."""
     require("go")
-    pins = b"".join((PINNED / file).read_bytes() for file in ("go.mod", "go.sum"))
+    what = ("go.mod", "go.sum", "workload_api/main.go")
+    pins = b"".join((PINNED / file).read_bytes() for file in what)
     cache = Path(os.environ.get("SEALCAST_CACHE") or Path.home() / ".cache" / "sealcast")
     folder = cache / f"go-{hashlib.sha256(pins).hexdigest()[:12]}"
     if not (folder / name).exists():
         subprocess.run(
-            ["go", "install", "tool"],
+            ["go", "install", "tool", "./workload_api"],
             cwd=PINNED,
             env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=readonly"},
             check=True,

@@ -266,7 +266,7 @@ impl FrontHandle {
     /// are closed after their handshake, counted as `ACME.CHALLENGE_ANSWERED`.
     ///
     /// # Errors
-    /// `FRONT.NO_SUCH_DOOR`; `FRONT.BAD_DOOR` for one that asks for certificates, since who asks
+    /// `FRONT.NO_SUCH_DOOR`; `FRONT.BAD_DOOR` for one that demands certificates, since who asks
     /// has none; what is wrong with the pair.
     pub fn set_challenge(
         &self,
@@ -278,11 +278,11 @@ impl FrontHandle {
         let Some(door) = found else {
             return Err(FrontError::new(Code::NoSuchDoor, format!("`{door}`")));
         };
-        if door.spec.client_auth != ClientAuthSpec::None {
+        if door.spec.client_auth == ClientAuthSpec::Required {
             let name = &door.spec.name;
             return Err(FrontError::new(
                 Code::BadDoor,
-                format!("door `{name}` asks for client certificates and answers no challenges"),
+                format!("door `{name}` demands client certificates and answers no challenges"),
             ));
         }
         match pair {

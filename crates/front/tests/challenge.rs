@@ -95,7 +95,7 @@ fn a_challenge_outlives_a_swap_of_the_doors_certificate() {
 }
 
 #[test]
-fn a_door_that_asks_for_certificates_answers_no_challenge() {
+fn a_door_that_demands_certificates_answers_no_challenge() {
     let front = Front::with_app(Limits::default());
     front.secure();
     let pair = front.ca.server("one.venue.example");

@@ -19,7 +19,7 @@ from sealcast.node.acme_http import ChallengeListener
 from sealcast.node.acme_store import AcmeStore
 from sealcast.node.certificate_sources import Source
 from sealcast.node.config import Acme, Config
-from sealcast.node.config_judge import ACME, acme_names
+from sealcast.node.config_words import ACME, acme_names
 from sealcast.node.doors import PUBLIC
 from sealcast.node.ports import FrontPort
 from sealcast.node.state_folder import KeyPair

@@ -120,8 +120,8 @@ class Door(_Table, frozen=True):
     certificate: Annotated[
         str,
         Meta(
-            description="PEM file of the chain, or the word acme (table [acme]); empty: the "
-            "throw-away authority issues one"
+            description="PEM file of the chain, or the word acme or spiffe (tables of these "
+            "names); empty: the throw-away authority issues one"
         ),
     ] = ""
     key: Annotated[str, Meta(description="PEM file of the chain's private key, mode 0600")] = ""
@@ -307,12 +307,26 @@ class Acme(_Table, frozen=True):
     ] = ""
 
 
+class Spiffe(_Table, frozen=True):
+    """A SPIFFE Workload API that gives this node its identity and its trust bundle, to doors with
+    `certificate = "spiffe"` or `client_ca = "spiffe"`."""
+
+    socket: Annotated[
+        str,
+        Meta(
+            pattern=r"^(|unix:///\S+)$",
+            description="must be a Unix socket, as in unix:///run/spire/agent/public/api.sock",
+        ),
+    ] = ""
+
+
 class Config(_Table, frozen=True):
     """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one."""
 
     node: Node = field(default_factory=Node)
     identity: Identity = field(default_factory=Identity)
     acme: Acme = field(default_factory=Acme)
+    spiffe: Spiffe = field(default_factory=Spiffe)
     doors: Doors = field(default_factory=Doors)
     media: Media = field(default_factory=Media)
     policy: Policy = field(default_factory=Policy)

@@ -12,11 +12,12 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
+from sealcast.node.config_words import WORDS, word_flaws
 from sealcast.node.toml_lines import line_of
 from sealcast.permission.rules import Who, rule_flaws
 
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
     from sealcast.node.config import Config
 
 Steps = tuple[str | int, ...]
-
-ACME: Final = "acme"
-"""What a door's `certificate` says whose pair comes from the authority of `[acme]`."""
-
-_HOST_NAME: Final = re.compile(
-    r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-)
 
 
 class Complaint(Struct, frozen=True):
@@ -156,14 +150,7 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
             seen[address] = key
     for name in doors.__struct_fields__:
         door = getattr(doors, name)
-        if door.certificate == ACME:
-            if door.key:
-                yield Complaint(
-                    "CONFIG.BAD_VALUE",
-                    f"doors.{name}.key",
-                    f'doors.{name}.certificate = "acme" takes no key: each order makes its own',
-                    line_of(text, ("doors", name, "key")),
-                )
+        if door.certificate in WORDS:
             continue
         if bool(door.certificate) != bool(door.key):
             here, other = ("certificate", "key") if door.certificate else ("key", "certificate")
@@ -173,7 +160,9 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
                 f"doors.{name}.{here} comes with doors.{name}.{other}",
                 line_of(text, ("doors", name, here)),
             )
-    yield from _judge_acme(config, text)
+    for key, sentence in word_flaws(config):
+        line = line_of(text, key.split("."))
+        yield Complaint("CONFIG.BAD_VALUE", key, f"{key} {sentence}", line)
     for address in config.media.advertise:
         try:
             ipaddress.ip_address(address)
@@ -202,50 +191,6 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
                     f"{where}: {publisher!r}: {error}",
                     line_of(text, ("streams", name, "publishers")),
                 )
-
-
-def _judge_acme(config: Config, text: str) -> Iterator[Complaint]:
-    """What an authority would refuse, or never reach."""
-    acme, doors = config.acme, config.doors
-    users = [n for n in doors.__struct_fields__ if getattr(doors, n).certificate == ACME]
-    if not users:
-        return
-
-    def complaint(key: str, sentence: str) -> Complaint:
-        where = f"acme.{key}"
-        return Complaint(
-            "CONFIG.BAD_VALUE", where, f"{where} {sentence}", line_of(text, ("acme", key))
-        )
-
-    if not acme.directory:
-        yield complaint("directory", f"is missing: doors.{users[0]}.certificate is {ACME!r}")
-    elif not acme.terms_agreed:
-        yield complaint(
-            "terms_agreed", f"must be true: read the terms of service of {acme.directory} first"
-        )
-    names = acme_names(config)
-    if not names:
-        yield complaint("names", "has no host name, and node.names has none that is not local")
-    for name in names:
-        if not _HOST_NAME.fullmatch(name):
-            yield complaint("names", f"has {name!r}, which is no host name in ASCII")
-    if acme.challenge == "http-01" and not acme.http_bind:
-        yield complaint("http_bind", 'must have an address, as in 0.0.0.0:80, for "http-01"')
-    if acme.challenge == "tls-alpn-01" and not doors.public.bind:
-        yield complaint("challenge", "needs the public door, and doors.public.bind is empty")
-
-
-def acme_names(config: Config) -> tuple[str, ...]:
-    """The host names that a public authority is asked for."""
-    return tuple(config.acme.names) or tuple(filter(_is_public, config.node.names))
-
-
-def _is_public(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name != "localhost" and not name.endswith(".localhost")
-    return False
 
 
 def _plain(kind: Any) -> Any:

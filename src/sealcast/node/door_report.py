@@ -25,7 +25,7 @@ from sealcast.identity.throw_away import ROOT_FILE
 from sealcast.node.acme_store import AcmeStore
 from sealcast.node.certificate_sources import first_certificate
 from sealcast.node.config import Config
-from sealcast.node.config_judge import ACME
+from sealcast.node.config_words import ACME, WORDS
 from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import ORIGIN, ROLES, Plan, plans
 from sealcast.node.own_authority import node_name, open_authority
@@ -137,6 +137,9 @@ def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
         shows_from = "ACME"
         kept = own.of_acme(complaints)
         shows = kept or shows
+    elif door.certificate in WORDS:
+        # Only a running node knows it.
+        shows_from, shows = door.certificate, None
     elif door.certificate:
         shows_from, shows = door.certificate, None
         try:
@@ -149,7 +152,9 @@ def _door(plan: Plan, own: _Own, now: datetime.datetime) -> DoorReport:
     if plan.client_auth != "none":
         trusts, trusts_from = own.trusts, own.name
         uses_own = uses_own or not door.client_ca
-        if door.client_ca:
+        if door.client_ca in WORDS:
+            trusts_from, trusts = door.client_ca, []
+        elif door.client_ca:
             trusts_from, trusts = door.client_ca, []
             try:
                 trusts = _certificates(Path(door.client_ca))

@@ -12,8 +12,8 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,7 +24,6 @@ from sealcast.errors import LocalError
 from sealcast.node.certificate_files import FileBundle, FilePair
 from sealcast.node.certificate_sources import Source, ThrowAwayPair
 from sealcast.node.config import Config, Door
-from sealcast.node.config_judge import ACME
 from sealcast.node.ports import FrontPort, native_refusal
 from sealcast.node.state_folder import KeyPair
 from sealcast.policy import Policy, Role, load
@@ -61,8 +60,10 @@ class Sources:
 
     pair: Source[KeyPair]
     bundle: Source[bytes]
-    acme: Source[KeyPair] | None = None
-    """For doors whose `certificate` is the word acme."""
+    pairs_by_word: Mapping[str, Source[KeyPair]] = field(default_factory=dict)
+    """For doors whose `certificate` is a word: acme, spiffe."""
+    bundles_by_word: Mapping[str, Source[bytes]] = field(default_factory=dict)
+    """The same for `client_ca`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,17 @@ def open_doors(front: FrontPort, config: Config, sources: Sources) -> list[OpenD
 def _open(front: FrontPort, plan: Plan, sources: Sources, names: Sequence[str]) -> OpenDoor:
     door = plan.door
     pair = sources.pair
-    if door.certificate == ACME and sources.acme is not None:
-        pair = sources.acme
+    if door.certificate in sources.pairs_by_word:
+        pair = sources.pairs_by_word[door.certificate]
     elif door.certificate:
         pair = FilePair(Path(door.certificate), Path(door.key))
     bundle = None
     if plan.client_auth != "none":
-        bundle = FileBundle(Path(door.client_ca)) if door.client_ca else sources.bundle
+        bundle = sources.bundle
+        if door.client_ca in sources.bundles_by_word:
+            bundle = sources.bundles_by_word[door.client_ca]
+        elif door.client_ca:
+            bundle = FileBundle(Path(door.client_ca))
     spec = wire.DoorSpec(
         name=plan.name,
         kind=plan.kind,

@@ -34,8 +34,9 @@ from sealcast.node import limits
 from sealcast.node.acme_at_work import AcmeAtWork, begin_acme
 from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
-from sealcast.node.certificate_sources import FixedBundle, ThrowAwayPair
+from sealcast.node.certificate_sources import FixedBundle, Source, ThrowAwayPair
 from sealcast.node.config import Config, Policy
+from sealcast.node.config_words import ACME
 from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, plans, usable
 from sealcast.node.knocks import Knocks
@@ -45,7 +46,8 @@ from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
 from sealcast.node.revocation_watch import RevocationWatch
 from sealcast.node.sessions import Sessions
-from sealcast.node.state_folder import StateFolder, open_state_folder
+from sealcast.node.spiffe_at_work import SpiffeAtWork, begin_spiffe
+from sealcast.node.state_folder import KeyPair, StateFolder, open_state_folder
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.trust_expiry import TrustExpiry
 from sealcast.node.ts_ingest import TsIngest
@@ -74,6 +76,7 @@ class _Parts:
     ts_ingest: TsIngest | None = None
     acme: AcmeAtWork | None = None
     revocation_watch: RevocationWatch | None = None
+    spiffe: SpiffeAtWork | None = None
     knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
     rounds: list[asyncio.Task[None]] = field(default_factory=list)
@@ -147,8 +150,11 @@ class Node:
         secret = secrets.token_hex(32)
         parts.front = front = Front(app_socket=str(private.path), secret=secret)
         parts.acme = await begin_acme(config, state.path, front, sources.pair, now)
-        if parts.acme is not None:
-            sources = replace(sources, acme=parts.acme.pair)
+        parts.spiffe = spiffe = await asyncio.to_thread(begin_spiffe, config)
+        acme: dict[str, Source[KeyPair]] = {} if parts.acme is None else {ACME: parts.acme.pair}
+        sources = replace(
+            sources, pairs_by_word={**acme, **spiffe.pairs}, bundles_by_word=spiffe.bundles
+        )
         parts.ts_ingest = ts_ingest = TsIngest(
             board,
             front,
@@ -216,6 +222,8 @@ class Node:
             os.close(descriptor)
         if parts.acme is not None:
             await parts.acme.stop()
+        if parts.spiffe is not None:
+            await asyncio.to_thread(parts.spiffe.stop)
         if parts.front is not None:
             await asyncio.to_thread(parts.front.stop)
         if parts.application is not None:

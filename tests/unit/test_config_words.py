@@ -1,13 +1,14 @@
-"""What a configuration must say before a public authority is asked for a certificate."""
+"""What a configuration must say where a door names a word instead of a file."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from sealcast.node.config import Config, ConfigurationRefused, load
-from sealcast.node.config_judge import acme_names
+from sealcast.node.config import Config, ConfigurationRefused, load, loads
+from sealcast.node.config_words import acme_names
 
 DIRECTORY = 'directory = "https://acme.example/directory"\n'
 
@@ -68,5 +69,18 @@ def test_tls_alpn_needs_the_public_door(tmp_path: Path) -> None:
 
 
 def test_a_key_beside_the_word_acme_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationRefused, match="takes no key"):
+    with pytest.raises(ConfigurationRefused, match="brings its own key"):
         loaded(tmp_path, DIRECTORY + "terms_agreed = true", doors='key = "key.pem"')
+
+
+def test_a_door_by_spiffe_needs_a_socket(tmp_path: Path) -> None:
+    file = tmp_path / "sealcast.toml"
+    file.write_text('[doors.secure]\nclient_ca = "spiffe"\n')
+    with pytest.raises(ConfigurationRefused, match=r"spiffe\.socket is missing"):
+        load(file)
+
+
+def test_the_table_on_the_page_about_spiffe_is_one() -> None:
+    page = Path(__file__).parents[2] / "docs" / "spiffe.md"
+    (table,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert loads(table).doors.secure.client_ca == "spiffe"
