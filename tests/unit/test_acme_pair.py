@@ -12,8 +12,7 @@ import pytest
 
 from sealcast.errors import RemoteError, SealcastError
 from sealcast.identity.throw_away import ThrowAwayAuthority
-from sealcast.node.acme import LONGEST_WAIT, PAUSE, AcmePair
-from sealcast.node.acme_orders import RateLimited
+from sealcast.node.acme import LONGEST_WAIT, PAUSE, AcmePair, RateLimited
 from sealcast.node.acme_store import AcmeStore
 from sealcast.node.state_folder import KeyPair
 from sealcast.testing.waiting import wait_for

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.native_stand_ins import FakeFront
 
+from sealcast.errors import LocalError
+from sealcast.node.acme_at_work import begin_acme
 from sealcast.node.config import Config, ConfigurationRefused, load, loads
 from sealcast.node.config_words import acme_names
+from sealcast.node.spiffe_at_work import begin_spiffe
+from sealcast.node.state_folder import KeyPair
+
+
+class Nobody:
+    """A source that is not asked."""
+
+    name = "nobody"
+
+    def current(self) -> KeyPair:
+        raise AssertionError
+
+    def look(self, now: datetime.datetime) -> bool:
+        raise AssertionError
+
 
 DIRECTORY = 'directory = "https://acme.example/directory"\n'
 
@@ -71,6 +93,39 @@ def test_tls_alpn_needs_the_public_door(tmp_path: Path) -> None:
 def test_a_key_beside_the_word_acme_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationRefused, match="brings its own key"):
         loaded(tmp_path, DIRECTORY + "terms_agreed = true", doors='key = "key.pem"')
+
+
+def test_a_node_needs_no_library_of_a_word_that_no_door_says() -> None:
+    """As without `sealcast[acme]` and `sealcast[spiffe]`; asked in a process of its own."""
+    missing = "import sys; sys.modules.update(acme=None, josepy=None, spiffe=None, grpc=None)"
+    begin = (
+        "import sealcast.node.supervisor, sealcast.node.acme_at_work, sealcast.node.spiffe_at_work"
+    )
+    subprocess.run([sys.executable, "-c", f"{missing}; {begin}"], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        (f'[doors.public]\ncertificate = "acme"\n[acme]\n{DIRECTORY}terms_agreed = true', "ACME"),
+        ('[doors.public]\ncertificate = "spiffe"\n[spiffe]\nsocket = "unix:///a"', "SPIFFE"),
+    ],
+)
+def test_a_word_without_its_library_is_refused_by_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, code: str
+) -> None:
+    for module in ("acme", "sealcast.node.acme_orders", "spiffe", "sealcast.node.spiffe"):
+        monkeypatch.setitem(sys.modules, module, None)
+    config = loads(f'[node]\nnames = ["one.venue.example"]\n{table}')
+    now = datetime.datetime.now(datetime.UTC)
+
+    def begun() -> object:
+        if code == "SPIFFE":
+            return begin_spiffe(config)
+        return asyncio.run(begin_acme(config, tmp_path, FakeFront(), Nobody(), now))
+
+    with pytest.raises(LocalError, match=rf"{code}\.NOT_INSTALLED"):
+        begun()
 
 
 def test_a_door_by_spiffe_needs_a_socket(tmp_path: Path) -> None:

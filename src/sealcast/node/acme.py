@@ -8,6 +8,8 @@ the door shows what it would show without ACME.
 Does not: swap anything at a door (`sealcast.node.door_keeping`).
 
 Orders take seconds and wait for the network, so each runs in a thread of its own, one at a time.
+
+Nothing here needs the library for ACME, which comes with ``sealcast[acme]``; `acme_orders` does.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ from typing import Final, Protocol
 import structlog
 from cryptography import x509
 
-from sealcast.errors import SealcastError
-from sealcast.node.acme_orders import RateLimited
+from sealcast.errors import RemoteError, SealcastError
 from sealcast.node.acme_store import AcmeStore
 from sealcast.node.certificate_sources import Lifetime, Source, first_certificate
 from sealcast.node.state_folder import KeyPair
@@ -35,6 +36,14 @@ LONGEST_WAIT: Final = datetime.timedelta(hours=6)
 """Beyond it nothing is gained, and a week's bound on failures is not met."""
 
 _log = structlog.get_logger()
+
+
+class RateLimited(RemoteError):  # noqa: N818 - named for what happened
+    """ACME.RATE_LIMITED; `wait` is what the authority asked for, if it said."""
+
+    def __init__(self, detail: str, wait: datetime.timedelta | None) -> None:
+        super().__init__("ACME.RATE_LIMITED", detail)
+        self.wait = wait
 
 
 class OrdersPort(Protocol):

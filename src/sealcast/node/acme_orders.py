@@ -29,6 +29,7 @@ from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
 from sealcast.errors import LocalError, RemoteError
+from sealcast.node.acme import RateLimited
 from sealcast.node.acme_answers import Answers
 from sealcast.node.acme_store import AcmeStore, made_key
 from sealcast.node.state_folder import KeyPair
@@ -52,14 +53,6 @@ class Directory:
     contact: tuple[str, ...] = ()
     terms_agreed: bool = False
     trust: str = ""
-
-
-class RateLimited(RemoteError):  # noqa: N818 - named for what happened
-    """ACME.RATE_LIMITED; `wait` is what the authority asked for, if it said."""
-
-    def __init__(self, detail: str, wait: datetime.timedelta | None) -> None:
-        super().__init__("ACME.RATE_LIMITED", detail)
-        self.wait = wait
 
 
 class Orders:
