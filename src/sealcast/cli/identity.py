@@ -26,6 +26,7 @@ from sealcast.cli.settings import ConfigFile, load_config, open_state
 from sealcast.errors import LocalError
 from sealcast.identity import profiles
 from sealcast.identity.authority import Authority, Wanted
+from sealcast.identity.authority_keys import InToken
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
 from sealcast.identity.issued import Certified, Issued, check_place, stem_of
 from sealcast.identity.names import check_name, spiffe_id
@@ -84,18 +85,41 @@ def init(
         tuple[str, ...],
         Parameter(help="A network whose addresses servers may have; may be repeated."),
     ] = (),
+    key_uri: Annotated[
+        str | None,
+        Parameter(help="pkcs11: of the token in which the issuing authorities' keys are made."),
+    ] = None,
+    root_key_uri: Annotated[
+        str | None, Parameter(help="pkcs11: of the token in which the root's key is made.")
+    ] = None,
 ) -> None:
     """Make an authority: an offline root, one issuing authority for clients, one for servers."""
-    passphrase = read_passphrase(passphrase_file)
+    token, root_token = (
+        None if uri is None else InToken.parse(uri) for uri in (key_uri, root_key_uri)
+    )
     of_root = None if root_passphrase_file is None else read_passphrase(root_passphrase_file)
+    # A key in a token is not sealed.
+    seals = token is None or (root_token is None and of_root is None)
+    passphrase = read_passphrase(passphrase_file) if seals else None
     founding = Founding(trust_domain, key, host, network)
-    found(data, founding, passphrase, now(), who=who(), root_passphrase=of_root)
+    found(
+        data,
+        founding,
+        passphrase,
+        now(),
+        who=who(),
+        root_passphrase=of_root,
+        token=token,
+        root_token=root_token,
+    )
     made = open_authority(data)
     print(f"trust domain  {made.trust_domain}")
     print(f"authority     {data / ROOT_FILE}   (SHA-256 {made.fingerprint(now())})")
-    print(
-        f"root key      {data / ROOT_KEY_FILE}   Take it off this machine: nothing here needs it."
-    )
+    if root_token is None:
+        place = f"{data / ROOT_KEY_FILE}   Take it off this machine: nothing here needs it."
+    else:
+        place = "in its token   Take it off this machine: nothing here needs it."
+    print(f"root key      {place}")
 
 
 def issue(

@@ -68,7 +68,8 @@ def roll(
     if dry_run:
         plan = rolling.plan(open_authority(data), wanted, now())
     else:
-        passphrase = read_passphrase(passphrase_file)
+        # Keys in tokens need none; a sealed one says so when it is opened.
+        passphrase = read_passphrase(passphrase_file) if passphrase_file else None
         of_root = read_passphrase(root_passphrase_file) if root_passphrase_file else passphrase
         keys = rolling.Keys(passphrase, of_root, root_key)
         plan = rolling.roll(open_authority(data), wanted, keys, now(), who=who())

@@ -23,7 +23,7 @@ from typing import Final
 from cryptography import x509
 
 from sealcast.errors import LocalError, RemoteError, SealcastError
-from sealcast.identity import certificates, crl
+from sealcast.identity import authority_keys, certificates, crl
 from sealcast.identity.certificates import Signer
 from sealcast.identity.issued import Certified, Issued
 from sealcast.identity.issuing import (
@@ -35,9 +35,8 @@ from sealcast.identity.issuing import (
     sign_leaf,
 )
 from sealcast.identity.keys import DEFAULT_KIND, PublicKey, generate
-from sealcast.identity.keys_at_rest import open_pem, plain_pem
+from sealcast.identity.keys_at_rest import plain_pem
 from sealcast.identity.names import check_name, spiffe_id
-from sealcast.identity.private_files import read_private
 from sealcast.identity.profiles import Side, profile
 from sealcast.identity.renewal_time import renew_at
 from sealcast.identity.renewing import (
@@ -376,22 +375,12 @@ class Authority:
         )
 
     def _signer(self, issuer: IssuerRow) -> Signer:
-        """IDENTITY.PASSPHRASE_*, IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED,
-        IDENTITY.CERTIFICATE_MALFORMED, TLS.KEY_MISMATCH.
-        """
+        """The refusals of `authority_keys.signer`."""
         known = self._signers.get(issuer.serial)
         if known is not None:
             return known
-        path = self.folder / issuer.key_file
-        try:
-            pem = read_private(path)
-        except OSError as error:
-            raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
-        key = open_pem(pem, self._unlock(), path.name)
-        certificate = x509.load_pem_x509_certificate(issuer.pem)
-        if key.public_key() != certificate.public_key():
-            raise LocalError("TLS.KEY_MISMATCH", f"{path.name} is not of its certificate.")
-        return self._signers.setdefault(issuer.serial, Signer(certificate, key))
+        signer = authority_keys.signer(self.folder, issuer.key_file, issuer.pem, self._unlock)
+        return self._signers.setdefault(issuer.serial, signer)
 
     @contextmanager
     def noting(

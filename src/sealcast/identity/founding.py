@@ -1,7 +1,8 @@
 """How an authority comes to be.
 
 Does: makes an offline root, below it an issuing authority for clients and one for servers, each
-with a key of its own, sealed under a passphrase; lays out the folder, all of it or nothing.
+with a key of its own, sealed under a passphrase or in a token; lays out the folder, all of it or
+nothing.
 
     DATA/authority.pem        the root: what everybody trusts
     DATA/root/root-key.pem    needed again only for new issuing authorities: take it away
@@ -27,10 +28,10 @@ from sealcast.identity.authorities import (
     make_issuing,
     make_root,
 )
+from sealcast.identity.authority_keys import InToken, Keeping, Sealed, make, unless_undone
 from sealcast.identity.certificates import Signer
 from sealcast.identity.crl import sign_root_list
-from sealcast.identity.keys import DEFAULT_KIND, generate
-from sealcast.identity.keys_at_rest import sealed_pem
+from sealcast.identity.keys import DEFAULT_KIND
 from sealcast.identity.names import check_trust_domain
 from sealcast.identity.private_files import sync_folder, write_private
 from sealcast.identity.profiles import Side, issuing_lifetime
@@ -58,29 +59,37 @@ class Founding:
 def found(
     folder: Path,
     founding: Founding,
-    passphrase: Secret,
+    passphrase: Secret | None,
     now: datetime.datetime,
     *,
     who: str,
     root_passphrase: Secret | None = None,
+    token: InToken | None = None,
+    root_token: InToken | None = None,
 ) -> None:
     """A new authority in `folder`, which does not exist or is empty: all of it, or nothing.
 
-    IDENTITY.ALREADY_INITIALISED, IDENTITY.BAD_NAME, IDENTITY.WEAK_KEY, IDENTITY.NOT_WRITTEN.
+    `token` and `root_token` have keys made in hardware; then no passphrase is needed for them.
+
+    IDENTITY.ALREADY_INITIALISED, IDENTITY.BAD_NAME, IDENTITY.WEAK_KEY, IDENTITY.NOT_WRITTEN,
+    IDENTITY.PASSPHRASE_MISSING, HSM.*.
     """
     folder = folder.absolute()
     fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    issuing: Keeping = token or Sealed(passphrase)
+    root: Keeping = root_token or Sealed(root_passphrase or passphrase)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.")
         fresh.mkdir(mode=0o700, parents=True)
-        _fill(fresh, founding, passphrase, root_passphrase or passphrase, now, who)
-        sync_folder(fresh)
-        try:
-            # Onto an empty folder or onto nothing: of two who try at once, one succeeds.
-            fresh.rename(folder)
-        except OSError:
-            raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.") from None
+        with unless_undone() as made:
+            _fill(fresh, founding, issuing, root, made, now, who)
+            sync_folder(fresh)
+            try:
+                # Onto an empty folder or onto nothing: of two who try at once, one succeeds.
+                fresh.rename(folder)
+            except OSError:
+                raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.") from None
         sync_folder(folder.parent)
     except OSError as error:
         raise LocalError("IDENTITY.NOT_WRITTEN", f"{error.filename}: {error.strerror}.") from error
@@ -91,8 +100,9 @@ def found(
 def _fill(
     folder: Path,
     founding: Founding,
-    passphrase: Secret,
-    root_passphrase: Secret,
+    issuing: Keeping,
+    of_root: Keeping,
+    made: list[str],
     now: datetime.datetime,
     who: str,
 ) -> None:
@@ -106,10 +116,10 @@ def _fill(
         ),
     }
     networks = {Side.CLIENT: (), Side.SERVER: tuple(map(check_network, founding.networks))}
-    root_key = generate(founding.kind)
+    root_key, root_place = make(folder, of_root, f"{domain} root", ROOT_KEY_FILE, founding.kind)
+    made.append(root_place)
     root = Signer(make_root(domain, root_key, now), root_key)
     root_pem = certificates.pem(root.certificate)
-    write_private(folder / ROOT_KEY_FILE, sealed_pem(root_key, root_passphrase))
     write_private(folder / ROOT_FILE, root_pem, mode=0o644)
     at = int(now.timestamp())
     root_serial = f"{root.certificate.serial_number:x}"
@@ -120,16 +130,21 @@ def _fill(
                 serial=root_serial,
                 not_after_unix=int(root.certificate.not_valid_after_utc.timestamp()),
                 pem=root_pem,
-                key_file=ROOT_KEY_FILE,
+                key_file=root_place,
                 made_unix=at,
                 since_unix=at,
             )
         )
         for side, bounds in constraints.items():
-            key = generate(founding.kind)
+            key, place = make(
+                folder,
+                issuing,
+                f"{domain} issuing {side}s",
+                f"issuing/{side}s-key.pem",
+                founding.kind,
+            )
+            made.append(place)
             certificate = make_issuing(root, side, domain, key, bounds, now)
-            key_file = f"issuing/{side}s-key.pem"
-            write_private(folder / key_file, sealed_pem(key, passphrase))
             transaction.add_issuer(
                 IssuerRow(
                     serial=f"{certificate.serial_number:x}",
@@ -137,7 +152,7 @@ def _fill(
                     side=side,
                     not_after_unix=int(certificate.not_valid_after_utc.timestamp()),
                     pem=certificates.pem(certificate),
-                    key_file=key_file,
+                    key_file=place,
                     networks=networks[side],
                     since_unix=at,
                 )

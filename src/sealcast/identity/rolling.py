@@ -20,6 +20,7 @@ Specs: RFC 5280 §4.2.1.9, RFC 4210 §4.4 (of which the overlap, not the cross c
 
 import dataclasses
 import datetime
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,12 +33,13 @@ from sealcast.errors import LocalError, SealcastError
 from sealcast.identity import certificates
 from sealcast.identity.authorities import make_issuing, make_root
 from sealcast.identity.authority import THE_NODE, Authority
+from sealcast.identity.authority_keys import InToken, Keeping, Sealed, make, signer, unless_undone
 from sealcast.identity.certificates import Signer
 from sealcast.identity.crl import Entry, sign_root_list
 from sealcast.identity.founding import ROOT_FILE
-from sealcast.identity.keys import PrivateKey, check_strength, generate
-from sealcast.identity.keys_at_rest import open_pem, sealed_pem
-from sealcast.identity.private_files import hand_out, read_private
+from sealcast.identity.key_uri import is_key_uri
+from sealcast.identity.keys import check_strength
+from sealcast.identity.private_files import hand_out
 from sealcast.identity.profiles import kind_of
 from sealcast.identity.renewal_time import renew_at
 from sealcast.identity.revocation import Reason
@@ -110,11 +112,12 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What a roll needs. `root_key` is the file with the root's key; without one, where it was when
-    the root was made. A new root's key is sealed under `root_passphrase`.
+    the root was made. New keys are made where the old ones are: in their token, or in files, under
+    `passphrase` and, a root's, under `root_passphrase`.
     """
 
-    passphrase: Secret
-    root_passphrase: Secret
+    passphrase: Secret | None
+    root_passphrase: Secret | None
     root_key: Path | None = None
 
 
@@ -156,7 +159,9 @@ def roll(
     at = int(now.timestamp())
     try:
         meant = plan(authority, wanted, now)
-        _roll(authority, wanted, keys, now, who)
+        with unless_undone() as made:
+            _roll(authority, wanted, keys, made, now, who)
+        hand_out(authority.folder / ROOT_FILE, authority.bundle_pem(now), mode=0o644)
     except SealcastError as error:
         with suppress(LocalError):
             authority.store.note(Attempt(at, who, "roll", authority.trust_domain, "", error.code))
@@ -207,25 +212,38 @@ def _sooner(known: int | None, until: datetime.datetime) -> int:
     return at if known is None else min(known, at)
 
 
-def _roll(authority: Authority, wanted: Roll, keys: Keys, now: datetime.datetime, who: str) -> None:
+def _roll(
+    authority: Authority,
+    wanted: Roll,
+    keys: Keys,
+    made: list[str],
+    now: datetime.datetime,
+    who: str,
+) -> None:
     old = _Old.of(authority, wanted, now)
     since, until = _moments(wanted, now)
     for issuer in old.newest:
         # Nodes have one passphrase for all keys: a wrong one must not come to light in an hour.
-        _opened(authority.folder / issuer.key_file, issuer.pem, keys.passphrase)
+        signer(authority.folder, issuer.key_file, issuer.pem, lambda: keys.passphrase)
     generation = len(authority.store.roots()) + 1
     if wanted.root:
-        key = generate(_kind(old.root.pem))
+        key, root_file = make(
+            authority.folder,
+            _where(old.root.key_file, keys.root_passphrase),
+            f"{authority.trust_domain} root {generation} {secrets.token_hex(4)}",
+            f"root/root-key-{generation}.pem",
+            _kind(old.root.pem),
+        )
+        made.append(root_file)
         root = Signer(make_root(authority.trust_domain, key, now, generation), key)
-        root_file = f"root/root-key-{generation}.pem"
-        _write_key(authority.folder / root_file, key, keys.root_passphrase)
     else:
         root, root_file = _root_signer(authority, old.root, keys), ""
         if now >= root.certificate.not_valid_after_utc:
             raise LocalError("IDENTITY.AUTHORITY_EXPIRED", "It is the root: roll it too, --root.")
-    new = [
-        _successor(authority, issuer, root, keys.passphrase, now, since) for issuer in old.newest
-    ]
+    new = []
+    for issuer in old.newest:
+        new.append(_successor(authority, issuer, root, keys.passphrase, now, since))
+        made.append(new[-1].key_file)
     at = int(now.timestamp())
     with authority.store.writing() as transaction:
         if _Old.of(authority, wanted, now) != old:
@@ -246,7 +264,6 @@ def _roll(authority: Authority, wanted: Roll, keys: Keys, now: datetime.datetime
         last = max(row.not_after_unix for row in new)
         _sign_lists(transaction, root, ended, now, datetime.datetime.fromtimestamp(last, _UTC))
         transaction.note(Attempt(at, who, "roll", authority.trust_domain, "", DONE))
-    hand_out(authority.folder / ROOT_FILE, authority.bundle_pem(now), mode=0o644)
 
 
 _UTC: Final = datetime.UTC
@@ -267,13 +284,21 @@ def _successor(
     authority: Authority,
     issuer: IssuerRow,
     root: Signer,
-    passphrase: Secret,
+    passphrase: Secret | None,
     now: datetime.datetime,
     since: datetime.datetime,
 ) -> IssuerRow:
     """The next issuing authority of a side, as bound as the last one; its key is on the disk."""
     generation = len(authority.store.issuers(issuer.side)) + 1
-    key = generate(_kind(issuer.pem))
+    # Two that roll at once must not write over one another's keys.
+    mark = f"{generation}-{secrets.token_hex(4)}"
+    key, key_file = make(
+        authority.folder,
+        _where(issuer.key_file, passphrase),
+        f"{authority.trust_domain} issuing {issuer.side}s {mark}",
+        f"issuing/{issuer.side}s-key-{mark}.pem",
+        _kind(issuer.pem),
+    )
     bounds = x509.load_pem_x509_certificate(issuer.pem).extensions
     certificate = make_issuing(
         root,
@@ -284,12 +309,8 @@ def _successor(
         now,
         generation,
     )
-    serial = f"{certificate.serial_number:x}"
-    # Two that roll at once must not write over one another's keys.
-    key_file = f"issuing/{issuer.side}s-key-{generation}-{serial[:8]}.pem"
-    _write_key(authority.folder / key_file, key, passphrase)
     return IssuerRow(
-        serial=serial,
+        serial=f"{certificate.serial_number:x}",
         root=f"{root.certificate.serial_number:x}",
         side=issuer.side,
         not_after_unix=int(certificate.not_valid_after_utc.timestamp()),
@@ -334,25 +355,15 @@ def _sign_lists(
 
 
 def _root_signer(authority: Authority, root: RootRow, keys: Keys) -> Signer:
-    path = keys.root_key or authority.folder / root.key_file
-    if not path.exists():
+    where = root.key_file if keys.root_key is None else str(keys.root_key.absolute())
+    if not is_key_uri(where) and not (path := authority.folder / where).exists():
         raise LocalError("IDENTITY.ROOT_KEY_MISSING", f"It is not {path}.")
-    return _opened(path, root.pem, keys.root_passphrase)
+    return signer(authority.folder, where, root.pem, lambda: keys.root_passphrase)
 
 
-def _opened(path: Path, pem: bytes, passphrase: Secret) -> Signer:
-    try:
-        key = open_pem(read_private(path), passphrase, path.name)
-    except OSError as error:
-        raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
-    certificate = x509.load_pem_x509_certificate(pem)
-    if key.public_key() != certificate.public_key():
-        raise LocalError("TLS.KEY_MISMATCH", f"{path.name} is not of its certificate.")
-    return Signer(certificate, key)
-
-
-def _write_key(path: Path, key: PrivateKey, passphrase: Secret) -> None:
-    hand_out(path, sealed_pem(key, passphrase))
+def _where(old: str, passphrase: Secret | None) -> Keeping:
+    """Where the new key is made: where the old one is."""
+    return InToken.beside(old) or Sealed(passphrase)
 
 
 def _kind(pem: bytes) -> str:

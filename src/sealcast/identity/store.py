@@ -37,7 +37,8 @@ DONE: Final = "done"
 @dataclass(frozen=True, slots=True)
 class RootRow:
     """A root. Its issuing authorities issue from `since_unix` on; from `until_unix` on it is
-    trusted no more. `key_file` is where its key was first, relative to the folder of the store.
+    trusted no more. `key_file` is where its key was first: a file, relative to the folder of the
+    store, or a `pkcs11:` URI.
     """
 
     serial: str
@@ -51,9 +52,9 @@ class RootRow:
 
 @dataclass(frozen=True, slots=True)
 class IssuerRow:
-    """An issuing authority. `key_file` is relative to the folder of the store; servers may have
-    addresses in `networks`. It issues from `since_unix` on, until there is a newer one, and counts
-    as revoked from `until_unix` on.
+    """An issuing authority. `key_file` is relative to the folder of the store, or a `pkcs11:` URI;
+    servers may have addresses in `networks`. It issues from `since_unix` on, until there is a newer
+    one, and counts as revoked from `until_unix` on.
     """
 
     serial: str
