@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     targets::ice_candidates::TARGET,
     targets::tls_opening::TARGET,
     targets::pem::TARGET,
+    targets::tls_client::TARGET,
 ];
 
 /// The target of this name.

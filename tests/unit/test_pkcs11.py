@@ -175,6 +175,17 @@ def test_keys_in_files_sign_handshakes_too(tmp_path: Path) -> None:
     assert refusal(lambda: load_key(path)).code == "IDENTITY.CERTIFICATE_MALFORMED"
 
 
+def test_a_key_file_may_say_where_the_key_is(token: SoftToken, tmp_path: Path) -> None:
+    made = pkcs11.make_key(token.uri("encoder"), "p256")
+    place = tmp_path / "venue-1-key.pem"
+    write_private(place, f"{token.uri('encoder')}\n".encode())
+    assert load_key(place).public_key() == made.public_key()
+    write_private(place, b"pkcs11:token=venue;pin-value=" + PIN.encode())
+    assert refusal(lambda: load_key(place)).code == "HSM.BAD_URI"
+    place.chmod(0o644)
+    assert refusal(lambda: load_key(place)).code == "IDENTITY.KEY_EXPOSED"
+
+
 def test_a_key_is_found_by_its_id_or_its_name_and_must_be_the_only_one(token: SoftToken) -> None:
     token.bring(_key("p256"), "one", "01")
     token.bring(_key("p256"), "two", "02")

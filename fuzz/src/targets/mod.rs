@@ -13,4 +13,5 @@ pub(crate) mod rtcp;
 pub(crate) mod rtp_header;
 pub(crate) mod srtp_packets;
 pub(crate) mod srtp_session;
+pub(crate) mod tls_client;
 pub(crate) mod tls_opening;

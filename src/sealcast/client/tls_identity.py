@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from sealcast.errors import LocalError
 from sealcast.identity.key_places import load_key, sign_handshake
-from sealcast.identity.key_uri import is_key_uri
+from sealcast.identity.token_keys import EcTokenKey, RsaTokenKey
 from sealcast.secret import Secret
 from sealcast.tls import TlsIdentity
 
@@ -37,7 +37,7 @@ def load_identity(chain: Path, key: str | Path) -> TlsIdentity:
     private = load_key(key)
     if private.public_key() != leaf.public_key():
         raise LocalError("TLS.KEY_MISMATCH", f"The key is not of the certificate in {chain.name}.")
-    if isinstance(key, str) and is_key_uri(key):
+    if isinstance(private, EcTokenKey | RsaTokenKey):
         return TlsIdentity(chain_pem, partial(sign_handshake, private))
     pem = private.private_bytes(
         serialization.Encoding.PEM,

@@ -25,7 +25,8 @@ from sealcast.identity.private_files import read_private
 
 
 def load_key(where: str | Path) -> SigningKey:
-    """The key in a PEM file, or the one that a `pkcs11:` URI names.
+    """The key in a file, or the one that a `pkcs11:` URI names; a file may hold such a URI instead
+    of a key (`read_key`).
 
     Of a file: IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED, IDENTITY.PASSPHRASE_MISSING (it is
     encrypted), IDENTITY.CERTIFICATE_MALFORMED. Of a token: HSM.BAD_URI and what
@@ -35,20 +36,38 @@ def load_key(where: str | Path) -> SigningKey:
         return pkcs11.open_key(key_uri.parse(where))
     path = Path(where)
     try:
-        pem = read_private(path)
+        content = read_private(path)
     except OSError as error:
         raise LocalError("IDENTITY.KEY_UNREADABLE", f"{path}: {error.strerror}.") from error
+    return read_key(content, path.name)
+
+
+def uri_in(content: bytes) -> str | None:
+    """The `pkcs11:` URI that a key file holds in place of a key; None if it holds none.
+
+    So that an end's folder looks the same wherever its key is: what swaps or reads key files need
+    not know.
+    """
+    text = content.strip().decode("ascii", "replace")
+    return text if key_uri.is_key_uri(text) else None
+
+
+def read_key(content: bytes, what: str) -> SigningKey:
+    """The key that a key file's `content` is, or names; `what` is its name, for the refusal."""
+    uri = uri_in(content)
+    if uri is not None:
+        return pkcs11.open_key(key_uri.parse(uri))
     try:
-        key = serialization.load_pem_private_key(pem, None)
+        key = serialization.load_pem_private_key(content, None)
     except TypeError:
-        raise LocalError("IDENTITY.PASSPHRASE_MISSING", f"{path.name} is encrypted.") from None
+        raise LocalError("IDENTITY.PASSPHRASE_MISSING", f"{what} is encrypted.") from None
     except (ValueError, UnsupportedAlgorithm):
         # Nothing of what a damaged file holds may come out with the error.
-        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"It is {path.name}.") from None
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"It is {what}.") from None
     if not isinstance(
         key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
     ):
-        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{path.name} holds no key that signs.")
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{what} holds no key that signs.")
     return key
 
 
