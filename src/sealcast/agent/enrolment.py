@@ -24,8 +24,8 @@ from typing import Final
 from urllib.parse import urlencode
 
 from sealcast.agent import answers
-from sealcast.agent.asking import fresh_key
-from sealcast.agent.https import Address, ask, proving
+from sealcast.agent.asking import fresh_key, key_in_token
+from sealcast.agent.https import Address, Proving, ask, proving
 from sealcast.agent.place import Draft, Pair, Place
 from sealcast.errors import LocalError
 from sealcast.identity import certificates
@@ -73,8 +73,10 @@ def enrol(
     *,
     name: str | None = None,
     kind: str = DEFAULT_KIND,
+    key_uri: str | None = None,
 ) -> Enrolled:
-    """Gets a certificate and saves it in `folder`, also over an older one of the same name.
+    """Gets a certificate and saves it in `folder`, also over an older one of the same name. With
+    `key_uri` the key is the one in a token, made there if there is none.
 
     `name`, if given, must be the one that the token is for. AGENT.WRONG_AUTHORITY,
     AGENT.NODE_UNPROVED, CLIENT.UNREACHABLE, AGENT.BAD_CERTIFICATE, AGENT.CLOCKS_DIFFER,
@@ -92,7 +94,7 @@ def enrol(
     roots_pem = _get(ticket.node, context, "/identity/authority.pem")
     answers.with_fingerprint(answers.roots_of(roots_pem), ticket.fingerprint)
     secure = answers.secure_door_of(_get(ticket.node, context, "/identity"))
-    key_pem, request = fresh_key(kind)
+    key_pem, request = fresh_key(kind) if key_uri is None else key_in_token(key_uri, kind)
     # Before the token is sent: whoever cannot write must not use it up.
     draft = Draft(folder, key_pem)
     try:
@@ -127,7 +129,7 @@ def place_of(folder: Path, spiffe_id: str) -> Place:
     return Place(folder, stem_of(name))
 
 
-def _get(node: Address, context: ssl.SSLContext, path: str) -> bytes:
+def _get(node: Address, context: Proving, path: str) -> bytes:
     return ask(node, context, "GET", path).body
 
 

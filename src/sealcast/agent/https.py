@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from sealcast.agent.by_token import ByToken, TokenConnection, told
 from sealcast.errors import LocalError, RemoteError
+from sealcast.tls import TlsError
 
 TIMEOUT_S: Final = 10.0
 """For each step of a request: connecting, the handshake, a piece of the answer."""
@@ -75,11 +77,16 @@ class Answer:
     body: bytes
 
 
-def proving(roots_pem: bytes, client: tuple[Path, Path] | None = None) -> ssl.SSLContext:
-    """A context that takes only nodes of these authorities, and shows `client` (chain, key).
+Proving = ssl.SSLContext | ByToken
 
-    IDENTITY.CERTIFICATE_MALFORMED.
+
+def proving(roots_pem: bytes, client: tuple[Path, Path] | None = None) -> Proving:
+    """What takes only nodes of these authorities, and shows `client` (chain, key).
+
+    IDENTITY.CERTIFICATE_MALFORMED; of a key in a token its refusals.
     """
+    if client is not None and (by_token := ByToken.of(roots_pem, *client)) is not None:
+        return by_token
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -95,7 +102,7 @@ def proving(roots_pem: bytes, client: tuple[Path, Path] | None = None) -> ssl.SS
 
 def ask(
     address: Address,
-    context: ssl.SSLContext,
+    context: Proving,
     method: str,
     path: str,
     *,
@@ -108,14 +115,13 @@ def ask(
     and IDENTITY.RENEW_EXPIRED, IDENTITY.RENEW_REVOKED or AGENT.CERTIFICATE_REFUSED when the node's
     alert says that of our certificate.
     """
-    connection = http.client.HTTPSConnection(
-        address.host, address.port, timeout=TIMEOUT_S, context=context
-    )
-    with closing(connection):
+    with closing(_connection(address, context)) as connection:
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             response = connection.getresponse()
             content = response.read(ANSWER_BYTES + 1)
+        except TlsError as error:
+            raise told(error, address) from error
         except ssl.SSLCertVerificationError as error:
             raise LocalError("AGENT.NODE_UNPROVED", _why(error, address)) from error
         except ssl.SSLError as error:
@@ -125,8 +131,8 @@ def ask(
                 raise RemoteError(code, f"{address} says so.") from error
             raise LocalError("CLIENT.UNREACHABLE", f"{address}: TLS failed: {reason}.") from error
         except OSError as error:
-            told = error.strerror or str(error) or type(error).__name__
-            raise LocalError("CLIENT.UNREACHABLE", f"{address}: {told}.") from error
+            words = error.strerror or str(error) or type(error).__name__
+            raise LocalError("CLIENT.UNREACHABLE", f"{address}: {words}.") from error
         except http.client.HTTPException as error:
             raise RemoteError(
                 "CLIENT.BAD_ANSWER", f"{address} does not speak HTTP: {type(error).__name__}."
@@ -141,6 +147,14 @@ def ask(
     if not 200 <= answer.status < 300:
         raise _refusal(answer)
     return answer
+
+
+def _connection(address: Address, context: Proving) -> http.client.HTTPConnection:
+    if isinstance(context, ByToken):
+        return TokenConnection(address.host, address.port, TIMEOUT_S, context)
+    return http.client.HTTPSConnection(
+        address.host, address.port, timeout=TIMEOUT_S, context=context
+    )
 
 
 def _why(error: ssl.SSLCertVerificationError, address: Address) -> str:

@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives import serialization
 from sealcast.agent.life import Life
 from sealcast.errors import LocalError
 from sealcast.identity.issued import ROOTS_FILE
+from sealcast.identity.key_places import read_key, uri_in
 from sealcast.identity.names import SCHEME
 from sealcast.identity.private_files import read_private, sync_folder, write_private
 from sealcast.identity.profiles import Side
@@ -54,7 +55,7 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A chain (PEM, leaf first) and the key of its leaf (PEM)."""
+    """A chain (PEM, leaf first) and the key of its leaf: PEM, or the URI of one in a token."""
 
     chain_pem: bytes
     key_pem: bytes
@@ -62,11 +63,14 @@ class Pair:
 
     @staticmethod
     def of(chain_pem: bytes, key_pem: bytes, what: str = "It") -> Pair:
-        """IDENTITY.CERTIFICATE_MALFORMED, TLS.KEY_MISMATCH."""
+        """IDENTITY.CERTIFICATE_MALFORMED, TLS.KEY_MISMATCH; of a token its refusals."""
         try:
             leaf = x509.load_pem_x509_certificates(chain_pem)[0]
-            # Typed as any of many kinds, of which each has a public key.
-            public = serialization.load_pem_private_key(key_pem, None).public_key()
+            if uri_in(key_pem) is None:
+                # Typed as any of many kinds, of which each has a public key.
+                public = serialization.load_pem_private_key(key_pem, None).public_key()
+            else:
+                public = read_key(key_pem, what).public_key()
             fits = public == leaf.public_key()
         except (ValueError, TypeError, UnsupportedAlgorithm):
             # Nothing of what a damaged file holds may come out with the error.

@@ -1,7 +1,7 @@
 """One renewal, and the question when to renew: requests to the node's door for certificates.
 
-Does: shows the present certificate in the handshake, sends a request for a fresh key, judges the
-answer, puts it into place.
+Does: shows the present certificate in the handshake, sends a request for a fresh key (or for the
+one in the token), judges the answer, puts it into place.
 
 Does not: decide when (`sealcast.agent.keeper`).
 """
@@ -12,7 +12,7 @@ import datetime
 from dataclasses import dataclass
 
 from sealcast.agent import answers
-from sealcast.agent.asking import fresh_key, kind_like
+from sealcast.agent.asking import next_key
 from sealcast.agent.enrolment import PEM_TYPE
 from sealcast.agent.https import Address, ask, proving
 from sealcast.agent.place import Draft, Pair, Place
@@ -50,7 +50,7 @@ def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime, shown
     Whatever is raised, the pair before is still in place.
     """
     context = proving(place.roots_pem(), shown.files_of_now())
-    key_pem, request = fresh_key(kind_like(pair.leaf))
+    key_pem, request = next_key(pair.leaf, pair.key_pem)
     # Before anything is asked: what finds no room here must not be issued.
     draft = Draft(place.folder, key_pem)
     try:

@@ -37,6 +37,10 @@ def enroll(
     key: Annotated[
         Literal["p256", "p384", "ed25519"], Parameter(help="The kind of key that is made here.")
     ] = "p256",
+    key_uri: Annotated[
+        str | None,
+        Parameter(help="pkcs11:… of a key in a token, which is made there if there is none."),
+    ] = None,
 ) -> None:
     """Get a certificate with a token of `sealcast identity token`; the key is made here and stays.
 
@@ -49,7 +53,9 @@ def enroll(
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise LocalError("TOKEN.MALFORMED", "It has characters that no token has.")
     ticket = Ticket.of(node, authority_fingerprint, Secret(text))
-    done = enrol(ticket, out, datetime.datetime.now(datetime.UTC), name=name, kind=key)
+    done = enrol(
+        ticket, out, datetime.datetime.now(datetime.UTC), name=name, kind=key, key_uri=key_uri
+    )
     until = done.pair.leaf.not_valid_after_utc
     print(f"name         {done.pair.name}")
     print(
