@@ -6,6 +6,7 @@ tells people to use.
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import socket
@@ -14,6 +15,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from sealcast.identity.rolling import OVERLAP_AFTER_A_THEFT
+from sealcast.node import limits
 from sealcast.testing.requirement import require
 
 PAGE = Path(__file__).parents[2] / "docs/runbook.md"
@@ -46,6 +49,12 @@ def test_every_fenced_block_of_the_runbook_is_one_that_the_test_runs() -> None:
     fences = re.findall(r"^```.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert fences == ["```sh", "```"] * len(blocks())
     assert len(blocks()) > 20
+
+
+def test_agents_ask_often_enough_to_hear_of_a_theft_in_its_overlap() -> None:
+    """The page says: every quarter of an hour."""
+    asks_s = datetime.timedelta(seconds=limits.RENEWAL_AGAIN_S)
+    assert asks_s * 4 <= OVERLAP_AFTER_A_THEFT
 
 
 def test_every_command_of_the_runbook_does_what_the_page_says(tmp_path: Path) -> None:
