@@ -15,6 +15,7 @@ from typing import Any
 
 from sealcast.client.publish import Address, IdentityFiles, Publishing
 from sealcast.identity import ThrowAwayAuthority
+from sealcast.identity.private_files import write_private
 from sealcast.ts.announcement import Announcement, Word, read_announcement
 from sealcast.ts.packet import NULL_PID, PACKET, pid_of
 
@@ -100,7 +101,9 @@ class Door:
     def enrol(self, authority: ThrowAwayAuthority | None = None) -> str:
         """A new certificate in the publisher's files; its serial."""
         issued = (authority or self.authority).issue_client("encoder/venue-1", now())
-        issued.save(self.folder, "venue-1")
+        # Not `save`: that does not put one authority's over another's.
+        write_private(self.folder / "venue-1-key.pem", issued.key_pem)
+        write_private(self.folder / "venue-1.pem", issued.chain_pem)
         return issued.serial
 
     @property
