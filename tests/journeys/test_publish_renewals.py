@@ -41,6 +41,7 @@ from sealcast.cli.demo_picture import (
 from sealcast.client import Frame, watch
 from sealcast.identity.authority import Wanted
 from sealcast.identity.private_files import write_private
+from sealcast.identity.revocation import Reason
 from sealcast.identity.rolling import Keys, Roll, roll
 from sealcast.secret import Secret
 from sealcast.testing.node_process import COMMAND, Client, Node, running_node
@@ -82,7 +83,11 @@ class Venue:
     def identity(self) -> Path:
         return self.folder / STREAM
 
-    def renew(self) -> None:
+    @property
+    def log(self) -> str:
+        return (self.folder / "publish.log").read_text()
+
+    def renew(self, lifetime: datetime.timedelta = LIFETIME) -> None:
         """A new certificate of whoever issues now, and the roots that are trusted now."""
         assert self.node.own is not None
         authority, now = self.node.own.authority, datetime.datetime.now(datetime.UTC)
@@ -90,7 +95,7 @@ class Venue:
         # Everybody who keeps a copy of the bundle gets the newest.
         for copy in (self.folder / "authority.pem", self.node.authority):
             write_private(copy, bundle, mode=0o644)
-        wanted = Wanted(f"encoder/{STREAM}", "encoder", lifetime=LIFETIME)
+        wanted = Wanted(f"encoder/{STREAM}", "encoder", lifetime=lifetime)
         issued = authority.issue(wanted, now, who="test")
         issued.save(self.folder, STREAM)
         self.ends[issued.serial] = issued.not_after_unix
@@ -165,8 +170,7 @@ class Viewer:
 
 @contextmanager
 def publishing(venue: Venue, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    log = venue.folder / "publish.log"
-    with log.open("wb") as errors:
+    with (venue.folder / "publish.log").open("wb") as errors:
         process = subprocess.Popen(
             [
                 *(*COMMAND, "publish", f"tls://{venue.node.ts_address}"),
@@ -181,7 +185,7 @@ def publishing(venue: Venue, *options: str) -> Iterator[subprocess.Popen[bytes]]
         finally:
             process.send_signal(signal.SIGINT)
             code = process.wait(20)
-    assert code == 0, log.read_text()
+    assert code == 0, venue.log
 
 
 def turns_of_the_phase(samples: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
@@ -242,7 +246,7 @@ def test_ten_renewals_and_a_new_root_cost_no_frame_and_no_viewer(tmp_path: Path)
             wait_for(
                 lambda: states(venue.legs("ingest", admin)) == DONE,
                 what="the last change",
-                explain=lambda: (venue.folder / "publish.log").read_text(),
+                explain=lambda: venue.log,
             )
             assert process.poll() is None
             published = venue.legs("ingest", admin)
@@ -262,4 +266,30 @@ def test_ten_renewals_and_a_new_root_cost_no_frame_and_no_viewer(tmp_path: Path)
         assert not viewer.ended
         assert_unbroken(viewer, RENEWALS * LIFETIME.total_seconds() / 2 - 10)
     print(f"{seconds:.0f} s, {len(viewers[0].frames)} frames a viewer, {RENEWALS} renewals")
-    assert "left_out=0" in (venue.folder / "publish.log").read_text()
+    assert "left_out=0" in venue.log
+
+
+def test_a_node_that_was_away_and_a_revoked_certificate_are_survived(tmp_path: Path) -> None:
+    """ffmpeg runs on through both; only what nobody could take is left out, and counted."""
+    require("core", "ffmpeg")
+    own = found_own(tmp_path)
+    hour = datetime.timedelta(hours=1)
+    with running_node(tmp_path / "node", own=own, settings=SETTINGS) as node:
+        venue = Venue(node, tmp_path / "encoder")
+        venue.renew(hour)
+        with publishing(venue):
+            node.leg(stream=STREAM, role="ingest", state="live")
+            assert node.stop() == 0
+            wait_for(lambda: "the node is gone" in venue.log, what="it is noticed")
+            node.start()
+            leg = node.leg(stream=STREAM, role="ingest", state="live", timeout_s=60)
+            now = datetime.datetime.now(datetime.UTC)
+            name = f"encoder/{STREAM}"
+            own.authority.revoke(name, Reason.KEY_COMPROMISE, now, who="test")
+            ended = node.leg(id=leg["id"], state="failed")
+            assert ended["end"]["code"] == "IDENTITY.REVOKED"
+            wait_for(lambda: "TLS.REFUSED_AS_REVOKED" in venue.log, what="the alert is told")
+            venue.renew(hour)
+            node.leg(stream=STREAM, role="ingest", state="live", timeout_s=60)
+            wait_for(lambda: venue.log.count("goes on") == 2, what="it goes on")
+    assert "left_out=0" not in venue.log

@@ -1,5 +1,7 @@
 """The hub's decisions: whose turn it is, who stays, who ends."""
 
+from dataclasses import replace
+
 import pytest
 
 from sealcast.errors import LocalError, RemoteError
@@ -337,3 +339,44 @@ def test_a_publisher_brings_one_track_of_a_kind(shapes: tuple[TrackShape, ...]) 
     with pytest.raises(LocalError):
         hub.publish(STREAM, leg=1, identity=ALICE, way="whip", shapes=shapes)
     assert hub.streams() == []
+
+
+def test_a_leg_that_continues_another_stands_in_its_place() -> None:
+    hub, first = on_air()
+    hub.succeed(1, 2)
+    stream = hub.get(STREAM)
+    assert stream is not None
+    assert stream.publisher is not None
+    assert stream.publisher.leg == 2
+    assert stream.tracks == tuple(
+        replace(track, source=2) for track in stream.tracks if track.id in first.publisher.tracks
+    )
+    assert set(stream.viewers) == {101, 102}
+    assert hub.leave(1, 5.0) == Change(), "it has nothing to leave any more"
+    assert hub.stream_of(2) == STREAM
+    hub.leave(2, 6.0)
+    quiet = hub.get(STREAM)
+    assert quiet is not None
+    assert quiet.publisher is None
+
+
+def test_a_leg_that_waits_for_its_turn_is_continued_too() -> None:
+    hub, _ = on_air()
+    publish(hub, 2)
+    hub.succeed(2, 3)
+    stream = hub.get(STREAM)
+    assert stream is not None
+    assert stream.publisher is not None
+    assert stream.pending is not None
+    assert (stream.publisher.leg, stream.pending.leg) == (1, 3)
+    (video, _audio) = stream.tracks
+    assert hub.went_live(video.id, 3).endings == (Ending(1, "STREAM.TAKEN_OVER"),)
+
+
+@pytest.mark.parametrize("leg", [101, 99])
+def test_only_a_publisher_is_continued(leg: int) -> None:
+    hub, _ = on_air()
+    before = hub.get(STREAM)
+    hub.succeed(leg, 3)
+    assert hub.get(STREAM) == before
+    assert hub.stream_of(3) is None

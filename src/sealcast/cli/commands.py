@@ -22,7 +22,17 @@ app.command(
 app.command(
     "sealcast.cli.publish:publish",
     name="publish",
-    help="Publish with FFmpeg over mutual TLS; certificates change without a gap.",
+    help="""Publish with FFmpeg over mutual TLS; certificates change without a gap.
+
+    FFmpeg writes to a pipe, and the connection is ours. When the certificate's files change, a
+    second connection is made with the new one and the stream goes over at a key frame; viewers see
+    nothing of it. While the node is gone it is asked again and again, and FFmpeg runs on.
+
+    Which stream it is, the node decides by the certificate's name.
+
+    sealcast publish tls://stream.example --identity venue-1/venue-1 --
+    -re -i in.mp4 -c:v libx264 -bf 0 -g 60 -c:a aac
+    """,
 )
 app.command(
     "sealcast.cli.watch:watch",

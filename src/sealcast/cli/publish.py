@@ -41,17 +41,7 @@ def publish(
     ] = None,
     ffmpeg: Annotated[str | None, Parameter(help="The FFmpeg to run.")] = None,
 ) -> None:
-    """Publish with FFmpeg over mutual TLS, and change certificates without a gap.
-
-    FFmpeg writes to a pipe; the connection is ours. When the certificate's files change, a second
-    connection is made with the new one and the stream goes over at a key frame: viewers see
-    nothing of it. When the node is gone it is asked again and again, and FFmpeg runs on.
-
-    Which stream it is, the node decides by the certificate's name.
-
-    Example: sealcast publish tls://stream.example --identity venue-1/venue-1 --
-    -re -i in.mp4 -c:v libx264 -bf 0 -g 60 -c:a aac
-    """
+    """Publish with FFmpeg over mutual TLS, and change certificates without a gap."""
     from sealcast.client.publish import Address, IdentityFiles
 
     files = IdentityFiles.named(identity, ca, key)
