@@ -233,6 +233,16 @@ def test_who_hurries_goes_over_at_any_picture() -> None:
     assert carried.is_over
 
 
+def test_a_change_that_is_called_off_leaves_everything_with_the_present_connection() -> None:
+    packets = real_packets()
+    switch = Switch()
+    switch.change()
+    switch.cancel()
+    spread = switch.push(packets)
+    assert (spread.present, spread.coming) == (b"".join(packets), b"")
+    assert not switch.finish()
+
+
 def test_without_tables_there_is_nothing_to_begin_with() -> None:
     made = Multiplexer()
     made.unit(PICTURE, 3, key=True)

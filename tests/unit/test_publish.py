@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from tests.properties.test_ts_switch import PICTURE, PMT, Multiplexer
 from tests.unit.publish_door import Fed, Told, now, open_door, publisher, until
 
-from sealcast.client.publish import Address, FfmpegInput, IdentityFiles, Publishing
+from sealcast.client.publish import Address, FfmpegInput, IdentityFiles, PipeInput, Publishing
 from sealcast.client.publish.publishing import BACKLOG
 from sealcast.errors import LocalError, RemoteError, SealcastError
 from sealcast.identity import ThrowAwayAuthority
@@ -362,3 +363,44 @@ def test_the_name_may_be_written_as_a_shell_completes_it() -> None:
     whole = IdentityFiles.named(Path("venue/one.pem"))
     assert whole == IdentityFiles.named(Path("venue/one"))
     assert whole.key == Path("venue/one-key.pem")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_a_stream_from_another_program_is_published_to_its_end(tmp_path: Path, kind: str) -> None:
+    async def once() -> None:
+        sent = next(pictures())
+        file = tmp_path / "stream.ts"
+        file.write_bytes(b"".join(sent))
+        async with open_door(tmp_path) as door:
+            with file.open("rb") if kind == "file" else _piped(b"".join(sent)) as stream:
+                publishing = Publishing(door.address, door.files, PipeInput(stream), Told())
+                await publishing.run()
+            await until(lambda: door.came[0].goodbye)
+            assert door.came[0].packets == sent
+
+    run(once())
+
+
+def test_who_is_told_to_stop_sends_what_it_has_and_says_goodbye(tmp_path: Path) -> None:
+    async def once() -> None:
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", 0) as writer:
+            async with open_door(tmp_path) as door:
+                source = PipeInput(stream)
+                publishing = Publishing(door.address, door.files, source, Told())
+                running = asyncio.create_task(publishing.run())
+                sent = next(pictures())
+                writer.write(b"".join(sent))
+                await until(lambda: door.came and len(door.came[0].packets) == len(sent))
+                source.stop()
+                await running
+                await until(lambda: door.came[0].goodbye)
+
+    run(once())
+
+
+def _piped(data: bytes) -> IO[bytes]:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as writer:
+        writer.write(data)  # less than a pipe holds
+    return os.fdopen(reading, "rb")

@@ -110,7 +110,8 @@ class Switch:
             is_table = self._tables.push(packet)
             if is_table:
                 packet = self._counted(pid, packet)
-            elif pid in self._tables.streams:
+            else:
+                # Whatever it is: what comes before the PMT may be of a stream that it names.
                 self._seen.add(pid)
             if self.phase is Phase.AWAITING and self._may_begin(pid, packet):
                 self._begin(pid)
@@ -123,7 +124,7 @@ class Switch:
                 coming.append(packet)
             else:
                 present.append(packet)
-            if self.phase is Phase.CHANGING and self._seen <= self._moved:
+            if self.phase is Phase.CHANGING and not self._waits():
                 self.phase = Phase.STEADY
         is_over = began is not Phase.STEADY and self.phase is Phase.STEADY
         return Spread(b"".join(present), b"".join(coming), is_over)
@@ -159,8 +160,10 @@ class Switch:
         if self._tables.clock_pid not in self._tables.streams:
             # A PID of its own for the clock has no units; the coming stream needs it at once.
             self._moved.add(self._tables.clock_pid)
-        # What has gone from the programme is not waited for.
-        self._seen &= self._tables.streams.keys()
+
+    def _waits(self) -> bool:
+        """Whether a stream of the programme is still carried by the present connection."""
+        return not (self._tables.streams.keys() & self._seen) <= self._moved
 
     def _may_move(self, pid: int, packet: bytes) -> bool:
         return pid not in self._moved and has_payload(packet) and begins_unit(packet)
