@@ -323,7 +323,14 @@ def test_what_an_encoder_wrote_before_it_crashed_is_sent(
 
 @pytest.mark.parametrize(
     "url",
-    ["https://a.example", "tls://", "tls://a.example:99999", "tls://u@a.example", "a"],
+    [
+        "https://a.example",
+        "tls://",
+        "tls://a.example:99999",
+        "tls://u@a.example",
+        "a",
+        "tls://a..b",
+    ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(LocalError, match=r"PUBLISH\.BAD_ADDRESS"):

@@ -48,6 +48,7 @@ class Address:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port or PORT
+            (host or "").encode("idna")  # what no resolver could ask for
         except ValueError as error:
             raise LocalError("PUBLISH.BAD_ADDRESS", f"It was {url!r:.80}: {error}.") from error
         if parts.scheme != "tls" or not host or parts.path not in ("", "/") or parts.username:

@@ -130,6 +130,8 @@ class Publishing:
             self._since = time.monotonic()
             while chunk := await self._source.read():
                 self._take(chunk)
+                if keeping.done():
+                    keeping.result()  # a fault of ours; nobody would connect again
             self._check_input()
         finally:
             keeping.cancel()
