@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -14,7 +17,8 @@ from sealcast.errors import LocalError
 if TYPE_CHECKING:
     from sealcast.client.publish import Address, IdentityFiles, StreamInput
 
-STDIN = "-"
+STDIN: Final = "-"
+_AGENT_STOP_S: Final = 30.0
 
 
 def publish(
@@ -39,23 +43,60 @@ def publish(
         str | None,
         Parameter(help="The key elsewhere: a file, or pkcs11:… for a key in a token."),
     ] = None,
+    agent: Annotated[
+        bool,
+        Parameter(negative="", help="Renew the certificate too, as `sealcast agent` does."),
+    ] = False,
+    node: Annotated[
+        str | None,
+        Parameter(
+            env_var="SEALCAST_NODE",
+            help="With --agent: the node's door that asks for certificates, https://HOST:PORT; "
+            "default: where it was enrolled.",
+        ),
+    ] = None,
     ffmpeg: Annotated[str | None, Parameter(help="The FFmpeg to run.")] = None,
 ) -> None:
     """Publish with FFmpeg over mutual TLS, and change certificates without a gap."""
+    from sealcast.cli.log_lines import to_standard_error
     from sealcast.client.publish import Address, IdentityFiles
 
+    to_standard_error()
     files = IdentityFiles.named(identity, ca, key)
-    asyncio.run(_publish(Address.parse(url), files, _input(arguments, ffmpeg)))
+    address, source = Address.parse(url), _input(arguments, ffmpeg)
+    with _renewing(identity, node) if agent else contextlib.nullcontext():
+        asyncio.run(_publish(address, files, source))
+
+
+@contextlib.contextmanager
+def _renewing(identity: Path, node: str | None) -> Iterator[None]:
+    """The agent's loop in a thread of its own: it waits for the network, and the stream must not.
+
+    It swaps the files; the publisher sees that as it would see anybody do it.
+    """
+    from sealcast.agent.https import Address
+    from sealcast.agent.keeper import Keeper, MachineClock, Settings
+    from sealcast.agent.place import Place
+
+    settings = Settings(node=None if node is None else Address.of(node))
+    stopped = threading.Event()
+    keeper = Keeper(Place.at(identity.expanduser()), settings, MachineClock(stopped))
+    thread = threading.Thread(target=keeper.run, name="agent", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        # A swap of files is finished; a request is not waited for longer than it may take.
+        thread.join(_AGENT_STOP_S)
 
 
 async def _publish(address: Address, files: IdentityFiles, source: StreamInput) -> None:
     import structlog
 
-    from sealcast.cli.log_lines import to_standard_error
     from sealcast.cli.serve import stop_signals
     from sealcast.client.publish import Publishing
 
-    to_standard_error()
     log = structlog.get_logger()
     publishing = Publishing(address, files, source, log.info)
     stopped = asyncio.create_task(stop_signals().wait())
