@@ -570,9 +570,9 @@ def srtp_outcomes() -> list[str]:
 def srtp_profile_table() -> list[tuple[str, int | None, str | None, int, int, int, int]]:
     """The rows behind `sealcast.SrtpProfile`."""
 
-def judge_chain(chain_pem: bytes, roots_pem: bytes) -> tuple[str, str] | None:
+def judge_chain(chain_pem: bytes, roots_pem: bytes) -> tuple[str | None, str]:
     """What a door with these client roots would say of a client's chain (PEM, the leaf first) by
-    the system's clock: None, or the code and the sentence of its refusal.
+    the system's clock: None and the SHA-256 of its root, or the code and sentence of its refusal.
     """
 
 def judge_peer(

@@ -201,6 +201,8 @@ class PeerCertificate(Up, frozen=True):
     issuer: str = ""
     sha256: str = ""
     chain: tuple[str, ...] = ()
+    root_sha256: str = ""
+    """Of the root in the door's trust bundle by which it was verified, `AB:CD:…`."""
 
 
 class TlsFacts(Up, frozen=True):

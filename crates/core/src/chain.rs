@@ -7,16 +7,19 @@ use sealcast_tls::server;
 use crate::error::refusal;
 use crate::media::json;
 
-/// Judges a client's chain (PEM, the leaf first) against a trust bundle (PEM): `None`, or the code
-/// and the sentence with which a door would refuse it.
+/// Judges a client's chain (PEM, the leaf first) against a trust bundle (PEM): no code and the
+/// SHA-256 of the chain's root, or the code and the sentence with which a door would refuse it.
 #[pyfunction]
 pub fn judge_chain(
     py: Python<'_>,
     chain_pem: &[u8],
     roots_pem: &[u8],
-) -> PyResult<Option<(&'static str, String)>> {
+) -> PyResult<(Option<&'static str>, String)> {
     py.detach(|| server::judge_chain(chain_pem, roots_pem))
-        .map(|verdict| verdict.map(|refused| (refused.code, refused.detail)))
+        .map(|verdict| match verdict {
+            Ok(root_sha256) => (None, root_sha256),
+            Err(refused) => (Some(refused.code), refused.detail),
+        })
         .map_err(|error| refusal(error.code(), error))
 }
 

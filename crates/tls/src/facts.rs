@@ -81,6 +81,8 @@ pub struct PeerCertificate {
     /// [`CertificateId`](crate::server::CertificateId): its own, then those of its issuers, without
     /// the root.
     pub chain: Vec<String>,
+    /// SHA-256 of the root of that chain, `AB:CD:…`; empty where none was verified.
+    pub root_sha256: String,
 }
 
 /// The registered number of the SRTP profile that was agreed on.
@@ -129,6 +131,10 @@ pub(crate) fn read(ssl: &SslRef, protocol: &'static str) -> Facts {
             .and_then(|certificate| PeerCertificate::read(&certificate).ok())
             .map(|peer| PeerCertificate {
                 chain: verified.iter().map(ToString::to_string).collect(),
+                root_sha256: witness::of(ssl)
+                    .and_then(witness::Witness::root_sha256)
+                    .unwrap_or_default()
+                    .to_owned(),
                 ..peer
             }),
         resumed,
@@ -188,8 +194,15 @@ impl PeerCertificate {
             issuer: name_text(certificate.issuer_name()),
             sha256: colon_hex(&Fingerprint::of(certificate, FingerprintHash::Sha256)?.digest),
             chain: Vec::new(),
+            root_sha256: String::new(),
         })
     }
+}
+
+/// SHA-256 of a certificate's DER encoding, `AB:CD:…`.
+pub(crate) fn sha256_of(certificate: &X509Ref) -> Option<String> {
+    let print = Fingerprint::of(certificate, FingerprintHash::Sha256).ok()?;
+    Some(colon_hex(&print.digest))
 }
 
 /// A distinguished name as `CN=…, O=…`, in the certificate's order, escaped as RFC 4514 §2.4

@@ -22,6 +22,7 @@ pub(crate) struct Witness {
     own_sha256: OnceLock<String>,
     offered_version: OnceLock<u16>,
     chain: OnceLock<Vec<CertificateId>>,
+    root_sha256: OnceLock<String>,
     alert_sent: LastAlert,
     alert_received: LastAlert,
 }
@@ -71,9 +72,17 @@ impl Witness {
         self.chain.get().map_or(&[], Vec::as_slice)
     }
 
+    /// SHA-256 of the root that the peer's verified chain ends with.
+    pub(crate) fn root_sha256(&self) -> Option<&str> {
+        self.root_sha256.get().map(String::as_str)
+    }
+
     /// Notes them. The engine verifies one chain in a handshake, and no other is ever renegotiated.
-    pub(crate) fn note_chain(&self, chain: Vec<CertificateId>) {
+    pub(crate) fn note_chain(&self, chain: Vec<CertificateId>, root_sha256: Option<String>) {
         let _ = self.chain.set(chain);
+        if let Some(root_sha256) = root_sha256 {
+            let _ = self.root_sha256.set(root_sha256);
+        }
     }
 
     /// Notes what we signed with and which certificate we showed.

@@ -295,14 +295,17 @@ fn a_chain_asked_about_without_a_handshake_gets_the_doors_own_answer() {
     ] {
         let asked = server::judge_chain(&presented.chain_pem(), &venue.authority.roots_pem());
         let at_the_door = refused(meet(&context, client(presenting(presented))));
-        assert_eq!(asked.expect("readable"), Some(at_the_door));
+        assert_eq!(asked.expect("readable"), Err(at_the_door));
     }
     let good = venue.encoder().chain_pem();
     let roots = venue.authority.roots_pem();
-    assert_eq!(server::judge_chain(&good, &roots), Ok(None));
+    let root = server::judge_chain(&good, &roots)
+        .expect("readable")
+        .expect("good");
     let facts = admitted(meet(&context, client(presenting(venue.encoder()))));
     let read = server::leaf_of(&good).expect("a certificate");
     let shown = facts.peer.expect("a certificate");
+    assert_eq!((root.len(), &root), (95, &shown.root_sha256));
     assert_eq!(
         (read.subject, read.san_uris, read.issuer),
         (shown.subject, shown.san_uris, shown.issuer)

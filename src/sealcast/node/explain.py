@@ -29,8 +29,8 @@ from sealcast.identity.throw_away import ROOT_FILE
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.node.config import Config
 from sealcast.node.doors import INGEST_TS, ORIGIN, Plan, plans
-from sealcast.node.own_authority import open_authority
-from sealcast.node.permission import rulebook
+from sealcast.node.own_authority import OwnRoots, open_authority
+from sealcast.node.permission import check_root, rulebook
 from sealcast.node.ports import native_refusal
 from sealcast.permission import (
     NOBODY,
@@ -154,6 +154,7 @@ def explain_certificate(
         steps += _proof_steps(config, plan, presented, question, authority)
         try:
             identity = identity_of(presented.peer)
+            _check_root(config, plan, presented, identity, question.now)
             subject = subject_of(identity, config.node.trust_domain)
         except RemoteError as error:
             steps.append(Step("name", "no", error.detail, error.code))
@@ -212,16 +213,16 @@ def _proof_steps(
     yield _validity(presented.leaf, question.now)
     where, bundle = _bundle(config, plan, question.now)
     try:
-        refused = judge_chain(presented.chain_pem, bundle)
+        code, told = judge_chain(presented.chain_pem, bundle)
     except Exception as error:
         refusal = native_refusal(error)
         if refusal is None:
             raise
         raise LocalError(refusal.code, f"The trust bundle {where}: {refusal.detail}.") from error
-    if refused is None:
+    if code is None:
         yield Step("chain", "yes", f"it leads to an authority that the door trusts: {where}")
     else:
-        yield Step("chain", "no", refused[1], refused[0])
+        yield Step("chain", "no", told, code)
     yield _revocation(presented, authority)
 
 
@@ -233,6 +234,20 @@ def _validity(leaf: x509.Certificate, now: datetime.datetime) -> Step:
     if now > end:
         return Step("validity", "no", f"over since {_time(end)}", "TLS.CERTIFICATE_EXPIRED")
     return Step("validity", "yes", f"until {_time(end)}, {_left(end - now)} left")
+
+
+def _check_root(
+    config: Config, plan: Plan, presented: Presented, identity: Identity, now: datetime.datetime
+) -> None:
+    """As the node does where it has an authority of its own; IDENTITY.NOT_ALLOWED."""
+    from sealcast._core import judge_chain
+
+    own = open_authority(config)
+    if own is not None:
+        code, root = judge_chain(presented.chain_pem, _bundle(config, plan, now)[1])
+        # A chain that does not hold has its own step.
+        if code is None:
+            check_root(identity, root, config.node.trust_domain, OwnRoots(own, now))
 
 
 def _revocation(presented: Presented, authority: Authority | None) -> Step:

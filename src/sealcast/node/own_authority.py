@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import datetime
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
+from cryptography import x509
 
 from sealcast.errors import LocalError
 from sealcast.identity.authority import THE_NODE, Authority, Wanted
+from sealcast.identity.certificates import fingerprint
 from sealcast.identity.private_files import read_passphrase
 from sealcast.identity.profiles import Side
 from sealcast.node.certificate_sources import Lifetime
@@ -30,6 +33,7 @@ from sealcast.node.state_folder import KeyPair
 _PROFILE: Final = "node"
 _PATIENCE: Final = datetime.timedelta(seconds=60)
 """After a renewal that failed the next one is tried this much later."""
+_ROOTS_S: Final = 1.0
 _log = structlog.get_logger()
 
 
@@ -122,6 +126,28 @@ class OwnBundle:
         """Whether the trusted roots are others now: while the root is rolled there are two."""
         before, self._roots_pem = self._roots_pem, self._authority.bundle_pem(now)
         return self._roots_pem != before
+
+
+class OwnRoots:
+    """The roots below which names of the node's own trust domain are believed, by SHA-256."""
+
+    def __init__(self, authority: Authority, now: datetime.datetime) -> None:
+        self._authority = authority
+        self._known = _fingerprints(authority, now)
+        self._read_at = time.monotonic()
+
+    def __contains__(self, root_sha256: object) -> bool:
+        # A new root appears when the root is rolled; strangers make the store be read once a
+        # second at most.
+        if root_sha256 not in self._known and time.monotonic() - self._read_at >= _ROOTS_S:
+            self._read_at = time.monotonic()
+            self._known = _fingerprints(self._authority, datetime.datetime.now(datetime.UTC))
+        return root_sha256 in self._known
+
+
+def _fingerprints(authority: Authority, now: datetime.datetime) -> frozenset[str]:
+    roots = x509.load_pem_x509_certificates(authority.bundle_pem(now))
+    return frozenset(map(fingerprint, roots))
 
 
 def node_name(host: str) -> str:

@@ -11,10 +11,12 @@ anything. A certificate was proved in the handshake, by BoringSSL; a token is pr
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from sealcast.errors import RemoteError
 from sealcast.identity import TokenVerifier, Verb
+from sealcast.identity.names import SCHEME
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.node.config import Config
 from sealcast.permission import (
@@ -33,7 +35,7 @@ from sealcast.policy import Role, load
 from sealcast.streams import check_stream_name
 from sealcast.wire import PeerCertificate
 
-__all__ = ["Permissions", "identity_of", "rulebook"]
+__all__ = ["Permissions", "check_root", "identity_of", "rulebook"]
 
 
 def rulebook(config: Config) -> Rulebook:
@@ -55,12 +57,40 @@ _ROLES: Final = {
 }
 
 
+def check_root(
+    identity: Identity, root_sha256: str, trust_domain: str, own_roots: Container[str]
+) -> None:
+    """Whether who gave a name might give it: a SPIFFE ID is believed below the roots of its own
+    trust domain (SPIFFE Trust Domain and Bundle §4). IDENTITY.NOT_ALLOWED otherwise.
+    """
+    if identity.name.startswith(f"{SCHEME}{trust_domain}/") and root_sha256 not in own_roots:
+        raise RemoteError(
+            "IDENTITY.NOT_ALLOWED",
+            f"{identity.name[:200]!r} was not issued by the authority of {trust_domain}.",
+        )
+
+
 class Permissions:
     """The rules of one configuration."""
 
-    def __init__(self, config: Config, verifier: TokenVerifier) -> None:
+    def __init__(
+        self, config: Config, verifier: TokenVerifier, own_roots: Container[str] | None = None
+    ) -> None:
+        """`own_roots` are the SHA-256 of the roots below which names of our own trust domain are
+        believed; None: below any that a door trusts, as with the throw-away authority.
+        """
         self._book = rulebook(config)
         self._verifier = verifier
+        self._own_roots = own_roots
+
+    def identity_of(self, peer: PeerCertificate | None) -> Identity:
+        """The name that a verified certificate proves here; IDENTITY.NOT_ALLOWED for a name of our
+        trust domain that another authority gave, which a door trusts for names of its own.
+        """
+        identity = identity_of(peer)
+        if peer is not None and self._own_roots is not None:
+            check_root(identity, peer.root_sha256, self._book.trust_domain, self._own_roots)
+        return identity
 
     def is_public(self, stream: str) -> bool:
         """Whether anybody may watch."""
@@ -94,7 +124,7 @@ class Permissions:
         check_stream_name(stream)
         if token is not None or peer is None:
             return self._tokened(token or "", Verb.PUBLISH, door, now, stream)
-        return self._certified(identity_of(peer), Verb.PUBLISH, door, stream)
+        return self._certified(self.identity_of(peer), Verb.PUBLISH, door, stream)
 
     def viewer(
         self, stream: str, token: str | None, peer: PeerCertificate | None, door: str, now: float
@@ -106,7 +136,7 @@ class Permissions:
         check_stream_name(stream)
         if token is not None:
             return self._tokened(token, Verb.WATCH, door, now, stream)
-        return self._certified(identity_of(peer), Verb.WATCH, door, stream)
+        return self._certified(self.identity_of(peer), Verb.WATCH, door, stream)
 
     def administrator(
         self,
@@ -126,7 +156,7 @@ class Permissions:
             return Identity(f"account/{account}", Proof.PASSWORD)
         if token is not None or peer is None:
             return self._tokened(token or "", verb, door, now)
-        return self._certified(identity_of(peer), verb, door)
+        return self._certified(self.identity_of(peer), verb, door)
 
     def same_caller(
         self,
@@ -154,7 +184,7 @@ class Permissions:
                 claims = self._verifier.verify(token or "", stream, verb, since)
             same = claims.identity == known
         else:
-            same = not known.proved or identity_of(peer) == known
+            same = not known.proved or self.identity_of(peer) == known
         if not same:
             raise RemoteError("IDENTITY.NOT_ALLOWED", "The session was opened by somebody else.")
 

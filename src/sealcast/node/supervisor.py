@@ -41,7 +41,7 @@ from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, plans, usable
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
-from sealcast.node.own_authority import OwnBundle, OwnPair, open_authority
+from sealcast.node.own_authority import OwnBundle, OwnPair, OwnRoots, open_authority
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
 from sealcast.node.revocation_watch import RevocationWatch
@@ -131,6 +131,7 @@ class Node:
         self.state = state = open_state_folder(config, now)
         authority = await asyncio.to_thread(open_authority, config)
         sources = await asyncio.to_thread(_sources, config, state, authority, now)
+        own_roots = None if authority is None else OwnRoots(authority, now)
 
         parts.relay = relay = Relay(binds=usable(config.media.bind))
         hub = Hub(HubLimits(tracks=RELAY_TRACKS, grace_s=config.node.publisher_grace_s))
@@ -144,7 +145,7 @@ class Node:
             advertise=config.media.advertise,
         )
         parts.measure = measure = Measure(board)
-        permissions = Permissions(config, state.verifier)
+        permissions = Permissions(config, state.verifier, own_roots)
 
         parts.private = private = PrivateSocket()
         secret = secrets.token_hex(32)

@@ -125,6 +125,7 @@ class TsIngest:
         identity, stream, connection = UNPROVED, "", event.connection
         try:
             identity = identity_of(event.facts.peer)
+            self._permissions.identity_of(event.facts.peer)
             stream = self._permissions.stream_of(identity)
             self._permissions.may_publish(stream, identity, event.door)
             if self._board.stopping:

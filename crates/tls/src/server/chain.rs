@@ -10,18 +10,19 @@ use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509StoreContext, X509VerifyError, X509};
 
 use super::failure::HandshakeFailure;
+use super::revoked::root_of;
 use crate::ffi::{self, CertificatePurpose};
 use crate::{identity, strength, PeerCertificate, TlsError};
 
-/// Judges a chain (PEM, the leaf first) against a trust bundle, by the system's clock. `None`: a
-/// door with this bundle would go on with the handshake.
+/// Judges a chain (PEM, the leaf first) against a trust bundle, by the system's clock. A door with
+/// this bundle would go on with the handshake and tell this SHA-256 of the chain's root, or refuse.
 ///
 /// # Errors
 /// `TLS.UNREADABLE_CERTIFICATE` if either holds no certificate.
 pub fn judge_chain(
     chain_pem: &[u8],
     roots_pem: &[u8],
-) -> Result<Option<HandshakeFailure>, TlsError> {
+) -> Result<Result<String, HandshakeFailure>, TlsError> {
     let mut presented = certificates(chain_pem, "the chain")?.into_iter();
     let leaf = presented.next().ok_or_else(|| nothing_in("the chain"))?;
     let verdict = verdict(
@@ -30,9 +31,7 @@ pub fn judge_chain(
         certificates(roots_pem, "the trust bundle")?,
     )
     .map_err(TlsError::engine("judge a certificate chain"))?;
-    Ok(verdict
-        .err()
-        .map(|verdict| HandshakeFailure::of_verdict(verdict, Some(&leaf))))
+    Ok(verdict.map_err(|verdict| HandshakeFailure::of_verdict(verdict, Some(&leaf))))
 }
 
 /// The leaf of a chain (PEM) as the facts of a connection would show it; proves nothing.
@@ -49,7 +48,7 @@ fn verdict(
     leaf: &X509,
     presented: impl Iterator<Item = X509>,
     roots: Vec<X509>,
-) -> Result<Result<(), X509VerifyError>, ErrorStack> {
+) -> Result<Result<String, X509VerifyError>, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     for root in &roots {
         store.add_cert(root)?;
@@ -68,7 +67,7 @@ fn verdict(
             }
             // Unreachable: the engine names its reason whenever a chain does not hold.
             Ok(()) if !holds => Err(X509VerifyError::UNSPECIFIED),
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(context.chain().and_then(root_of).unwrap_or_default()),
         })
     })
 }

@@ -14,7 +14,7 @@ use boring::ssl::{SslContextBuilder, SslRef};
 use boring::stack::StackRef;
 use boring::x509::{X509Ref, X509StoreContext, X509VerifyError, X509};
 
-use crate::witness;
+use crate::{facts, witness};
 
 /// What a certificate is called: its issuer's key identifier (RFC 5280 §4.2.1.2) and its serial,
 /// both in lower-case hexadecimal, the serial without leading zeros, with a colon between.
@@ -101,7 +101,7 @@ pub(crate) fn look_at(context: &mut SslContextBuilder, revoked: &Arc<Revoked>) {
         let chain = verification.chain().map_or_else(Vec::new, ids_of);
         let found = revoked.first_of(&chain).is_some();
         if let Some(witness) = connection(verification).and_then(witness::of) {
-            witness.note_chain(chain);
+            witness.note_chain(chain, verification.chain().and_then(root_of));
         }
         if found {
             verification.set_error(Err(X509VerifyError::CERT_REVOKED));
@@ -118,6 +118,11 @@ fn ids_of(chain: &StackRef<X509>) -> Vec<CertificateId> {
         .zip(issuers)
         .filter_map(|(certificate, issuer)| CertificateId::of(certificate, issuer))
         .collect()
+}
+
+/// The SHA-256 of the last one, which is a root of the door's trust bundle.
+pub(super) fn root_of(chain: &StackRef<X509>) -> Option<String> {
+    facts::sha256_of(chain.iter().next_back()?)
 }
 
 fn connection(verification: &boring::x509::X509StoreContextRef) -> Option<&SslRef> {
