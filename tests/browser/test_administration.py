@@ -59,8 +59,11 @@ class Ada:
 
     def code(self) -> str:
         step = max(int(time.time()) // STEP_S, self._used + 1)
-        while step > time.time() // STEP_S + 1:
-            time.sleep(0.2)
+        wait_for(
+            lambda: step <= time.time() // STEP_S + 1,
+            what="her clock",
+            timeout_s=2 * STEP_S,
+        )
         self._used = step
         return code_at(self._secret, step * STEP_S)
 
