@@ -10,7 +10,7 @@ from sealcast.testing.node_process import Node, running_node
 from sealcast.testing.patient_viewer import PatientViewer, patient_viewer
 
 # Small: they run beside tests that encode and decode too.
-PICTURE = ffmpeg_peer.Picture(size="320x180", rate=15, bitrate="200k")
+PICTURE = ffmpeg_peer.Picture(size="320x180", rate=15, bitrate="200k", lasts_s=900)
 
 
 class LongCalls:
