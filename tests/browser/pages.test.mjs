@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import { streamName, streamPath } from '../../src/sealcast/web/static/address.js';
 import { dtlsVersion, fingerprintsOf, ratesBetween, srtpProfile } from '../../src/sealcast/web/static/evidence.js';
+import { bySoonest, moment, reason, standing, summary, timeLeft } from '../../src/sealcast/web/static/identity-standing.js';
 import { Problem } from '../../src/sealcast/web/static/problem.js';
 import { buildFragment, credentialsOf, mergeFragment } from '../../src/sealcast/web/static/sdpfrag.js';
 import { sealFacts } from '../../src/sealcast/web/static/seal.js';
@@ -179,4 +180,54 @@ test('a failure of the node carries the instance that leads to the line of its l
   assert.equal(named.instance, 'urn:uuid:1');
   const unnamed = await Problem.fromResponse(answer({ code: 'HTTP.INTERNAL' }));
   assert.equal(unnamed.instance, null);
+});
+
+const DAY_S = 86400;
+const identity = (name, left, more = {}) => ({ name, side: 'client', left_s: left, due: false, revoked_unix: null, revoked_why: null, ...more });
+
+test('an identity is revoked before it is expired, and due only while it lives', () => {
+  assert.equal(standing(identity('a', 90 * DAY_S)), 'valid');
+  assert.equal(standing(identity('a', 20 * DAY_S, { due: true })), 'due');
+  assert.equal(standing(identity('a', 0, { due: true })), 'expired');
+  assert.equal(standing(identity('a', -5, { revoked_unix: 7 })), 'revoked');
+  assert.equal(standing({ kind: 'root', name: 'venue.example', side: '', left_s: DAY_S, due: false }), 'valid', 'authorities have no such field');
+});
+
+test('what ends soonest stands first, and after all others what was revoked, the last first', () => {
+  const listed = bySoonest([
+    identity('revoked-long-ago', -DAY_S, { revoked_unix: 10 }),
+    identity('valid', 80 * DAY_S),
+    identity('revoked-now', 80 * DAY_S, { revoked_unix: 20 }),
+    identity('b', DAY_S),
+    identity('a', DAY_S, { side: 'server' }),
+    identity('a', DAY_S),
+    identity('expired', -5),
+  ]);
+  assert.deepEqual(
+    listed.map(({ name, side }) => (side === 'client' ? name : `${name} ${side}`)),
+    ['expired', 'a', 'a server', 'b', 'valid', 'revoked-now', 'revoked-long-ago'],
+  );
+});
+
+test('what is left is said in the unit that counts, never more than there is', () => {
+  const told = [90 * DAY_S - 1, 2 * DAY_S, 2 * DAY_S - 1, 3600, 3599, 59, 0, -61, -3 * DAY_S].map((left) => timeLeft(identity('a', left)));
+  assert.deepEqual(told, [
+    ...['89 days left', '2 days left', '47 h left', '1 h left', '59 min left', 'less than a minute left'],
+    ...['expired less than a minute ago', 'expired 1 min ago', 'expired 3 days ago'],
+  ]);
+  assert.equal(timeLeft(identity('a', DAY_S, { revoked_unix: 1 })), 'revoked');
+});
+
+test('moments are in UTC to the minute, and reasons are words', () => {
+  assert.equal(moment(0), '1970-01-01 00:00Z');
+  assert.equal(reason('keyCompromise'), 'key compromise');
+  assert.equal(reason('cessationOfOperation'), 'cessation of operation');
+  assert.equal(reason(null), '');
+});
+
+test('the summary counts what wants attention', () => {
+  assert.equal(summary([]), '0 identities');
+  assert.equal(summary([identity('a', DAY_S)]), '1 identity');
+  const all = [identity('a', DAY_S), identity('b', -1), identity('c', 5, { due: true }), identity('d', 5, { revoked_unix: 1 })];
+  assert.equal(summary(all), '4 identities: 1 expired, 1 due, 1 revoked');
 });

@@ -53,15 +53,43 @@ async def test_each_identity_is_listed_with_its_legs_and_the_days_it_has_left(
     told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
     assert told["trust_domain"] == DOMAIN
     assert [one["kind"] for one in told["authorities"]] == ["root", "issuer", "issuer"]
-    idle, venue = told["identities"]
+    idle, lost, venue = told["identities"]
     assert (idle["name"], idle["issued_by"], idle["legs"]) == ("encoder/idle", "grace", [])
+    assert (idle["revoked_unix"], idle["revoked_why"]) == (None, None)
+    assert (lost["name"], lost["revoked_why"]) == ("encoder/lost", "keyCompromise")
+    assert lost["revoked_unix"] == int(TODAY.timestamp())
+    assert (lost["renew_unix"], lost["due"], lost["legs"]) == (None, False, [])
     assert (venue["uri"], venue["serial"]) == (f"spiffe://{DOMAIN}/{VENUE}", issued.serial)
     assert (venue["profile"], venue["side"], venue["due"]) == ("encoder", "client", False)
     assert 89 < venue["days_left"] <= 90
     assert venue["renew_unix"] < venue["not_after_unix"] == issued.not_after_unix
+    assert venue["left_s"] <= venue["not_after_unix"] - int(TODAY.timestamp())
     [leg] = venue["legs"]
     [known] = node.board.ledger.living()
     assert leg == {"id": known.id, "role": "ingest", "way": "whip", "stream": STREAM}
+
+
+@with_an_authority
+async def test_an_end_that_enrolled_again_after_it_was_revoked_is_listed_once_and_alive(
+    node: Node, authority: Authority
+) -> None:
+    authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
+    authority.revoke(VENUE, Reason.SUPERSEDED, TODAY, who="ada")
+    again = authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
+    told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
+    [only] = told["identities"]
+    assert (only["serial"], only["revoked_why"]) == (again.serial, None)
+
+
+def test_a_node_without_an_authority_says_so_to_administrators_alone() -> None:
+    async def check() -> None:
+        node = Node()
+        async with node.client:
+            problem(await node.ask("GET", "/api/identities"), 401, "TOKEN.MISSING")
+            told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
+        assert told == {"trust_domain": None, "authorities": [], "identities": []}
+
+    asyncio.run(check())
 
 
 @with_an_authority

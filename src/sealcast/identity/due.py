@@ -74,6 +74,18 @@ def newest(authority: Authority) -> dict[tuple[str, str], IssuedRow]:
     return found
 
 
+def revoked(authority: Authority) -> list[IssuedRow]:
+    """Of each end and side that has none but revoked certificates, the newest of them."""
+    found: dict[tuple[str, str], IssuedRow] = {}
+    living: set[tuple[str, str]] = set()
+    for row in authority.store.issued():
+        end = (row.name, row.side.value)
+        found.setdefault(end, row)
+        if row.revoked_unix is None:
+            living.add(end)
+    return [row for end, row in found.items() if end not in living]
+
+
 def everything(authority: Authority, now: datetime.datetime) -> list[Lasting]:
     """What this authority stands for: its roots, its issuing authorities, every end's newest
     certificate that was not revoked; those that are in force, in this order.

@@ -85,6 +85,7 @@ def routes() -> list[BaseRoute]:
         _page("/watch/{stream:path}", "watch.html"),
         _page("/publish/{stream:path}", "publish.html"),
         _page("/admin", "admin.html"),
+        _page("/admin/identities", "admin-identities.html"),
         _page("/admin/login", "login.html"),
         Mount("/static", _StaticWithHeaders(directory=STATIC), name="static files"),
     ]

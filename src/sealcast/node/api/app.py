@@ -87,16 +87,14 @@ def build(parts: AppParts) -> ASGIApp:
     )
     own: Sequence[BaseRoute] = ()
     if parts.authority is not None:
-        own = [
-            *IdentitiesApi(parts.authority, parts.switchboard, access).routes(),
-            *IdentityApi(parts.authority, secure_port=parts.secure_port).routes(),
-        ]
+        own = IdentityApi(parts.authority, secure_port=parts.secure_port).routes()
     doors = [] if parts.doors is None else DoorsApi(parts.doors, access).routes()
     app = Starlette(
         routes=[
             *media.routes(),
             *state.routes(),
             *AdminApi(logins).routes(),
+            *IdentitiesApi(parts.authority, parts.switchboard, access).routes(),
             *own,
             *doors,
             *parts.more_routes,

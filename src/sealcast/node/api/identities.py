@@ -1,9 +1,10 @@
 """`GET /api/identities`: every identity of the node's own authority, its legs, its days left.
 
-Does: joins what the authority's store says with the legs of the ledger, by SPIFFE ID. For
-administrators.
+Does: joins what the authority's store says with the legs of the ledger, by SPIFFE ID; of an end
+that has none but revoked certificates, the newest of them and why. For administrators.
 
 Does not: change anything, or know identities of other authorities; their legs are in `/api/legs`.
+A node without an authority of its own answers with empty lists and no trust domain.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sealcast.identity.due import Kind, Lasting, everything, newest
+from sealcast.identity.due import Kind, Lasting, everything, newest, revoked
 from sealcast.keying.agreement import Proof
 from sealcast.node.api.access import Access
 from sealcast.node.switchboard import Switchboard
@@ -33,7 +34,9 @@ _DAY_S = 86400
 class IdentitiesApi:
     """The handler, with what it needs."""
 
-    def __init__(self, authority: Authority, switchboard: Switchboard, access: Access) -> None:
+    def __init__(
+        self, authority: Authority | None, switchboard: Switchboard, access: Access
+    ) -> None:
         self._authority = authority
         self._board = switchboard
         self._access = access
@@ -43,28 +46,53 @@ class IdentitiesApi:
 
     async def _identities(self, request: Request) -> Response:
         self._access.administrator(request)
+        told = _NONE if self._authority is None else await self._told(self._authority)
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    async def _told(self, authority: Authority) -> dict[str, object]:
         now = datetime.datetime.now(datetime.UTC)
-        lasting, rows = await asyncio.to_thread(self._read, now)
+        authorities, ends = await asyncio.to_thread(_read, authority, now)
         legs: defaultdict[str, list[Leg]] = defaultdict(list)
         for leg in self._board.ledger.living():
             if leg.peer.proof is Proof.CERTIFICATE:
                 legs[leg.peer.name].append(leg)
-        ends = [one for one in lasting if one.kind is Kind.END]
-        told = {
-            "trust_domain": self._authority.trust_domain,
-            "authorities": [_time(one, now) for one in lasting if one.kind is not Kind.END],
+        return {
+            "trust_domain": authority.trust_domain,
+            "authorities": [_time(one, now) for one in authorities],
             "identities": [
-                {**_row(row := rows[one.serial]), **_time(one, now), **_legs(legs[row.uri])}
-                for one in ends
+                {**_time(one, now), **_row(row), **_legs(legs[row.uri])} for one, row in ends
             ],
         }
-        return JSONResponse(told, headers={"cache-control": "no-store"})
 
-    def _read(self, now: datetime.datetime) -> tuple[list[Lasting], dict[str, IssuedRow]]:
-        # The rows first: what is issued in between is missing from both.
-        rows = {row.serial: row for row in newest(self._authority).values()}
-        lasting = everything(self._authority, now)
-        return [one for one in lasting if one.kind is not Kind.END or one.serial in rows], rows
+
+_NONE: dict[str, object] = {"trust_domain": None, "authorities": [], "identities": []}
+
+
+def _read(
+    authority: Authority, now: datetime.datetime
+) -> tuple[list[Lasting], list[tuple[Lasting, IssuedRow]]]:
+    """The authorities; the ends, by name."""
+    # The rows first: what is issued in between is missing from both. What is revoked in between is
+    # missing from the second and in the third.
+    rows = {row.serial: row for row in newest(authority).values()}
+    lasting = everything(authority, now)
+    ends = [(one, rows[one.serial]) for one in lasting if one.serial in rows]
+    ends += [(_over(row), row) for row in revoked(authority)]
+    ends.sort(key=lambda end: (end[0].name, end[0].side))
+    return [one for one in lasting if one.kind is not Kind.END], ends
+
+
+def _over(row: IssuedRow) -> Lasting:
+    """What was revoked is not due: nobody is to renew it."""
+    return Lasting(
+        kind=Kind.END,
+        name=row.name,
+        side=row.side,
+        serial=row.serial,
+        not_before_unix=row.not_before_unix,
+        not_after_unix=row.not_after_unix,
+        warn_s=0,
+    )
 
 
 def _row(row: IssuedRow) -> dict[str, object]:
@@ -74,10 +102,13 @@ def _row(row: IssuedRow) -> dict[str, object]:
         "hosts": row.hosts,
         "issued_unix": row.issued_unix,
         "issued_by": row.issued_by,
+        "revoked_unix": row.revoked_unix,
+        "revoked_why": row.revoked_why,
     }
 
 
 def _time(one: Lasting, now: datetime.datetime) -> dict[str, object]:
+    left_s = one.left_s(now)
     return {
         "kind": one.kind,
         "name": one.name,
@@ -85,7 +116,8 @@ def _time(one: Lasting, now: datetime.datetime) -> dict[str, object]:
         "serial": one.serial,
         "not_after_unix": one.not_after_unix,
         "renew_unix": one.renew_unix,
-        "days_left": round(one.left_s(now) / _DAY_S, 2),
+        "left_s": left_s,
+        "days_left": round(left_s / _DAY_S, 2),
         "due": one.is_due(datetime.timedelta(seconds=one.warn_s), now),
     }
 

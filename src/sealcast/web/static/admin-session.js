@@ -20,7 +20,10 @@ export async function logOut() {
 }
 
 /** The pages of administration, in the order of their links. A new page is one row here and one in pages.py. */
-const ROOMS = [{ path: '/admin', name: 'Legs' }];
+const ROOMS = [
+  { path: '/admin', name: 'Legs' },
+  { path: '/admin/identities', name: 'Identities' },
+];
 
 /**
  * Fills the header of a page of administration. Resolves to who administers; somebody who does not is sent to log in

@@ -2,9 +2,10 @@
 //
 // Does: asks the ledger every two seconds while it is looked at. Does not: change anything.
 
+import { keepAsking } from './admin-asking.js';
 import { enterAdministration } from './admin-session.js';
 import { breakable, byId, element, fill } from './elements.js';
-import { Problem } from './problem.js';
+import { cell } from './fact-cells.js';
 import { showRefusal } from './refusal.js';
 
 const POLL_MS = 2000;
@@ -15,37 +16,17 @@ const over = byId('over');
 const refusal = byId('refusal');
 let shown = null;
 let legs = [];
-let timer = null;
 
 const who = await enterAdministration();
 if (who.problem) refuse(who.problem);
-else void refresh();
+else keepAsking('/api/legs', POLL_MS, { shown: show, refused: refuse });
 
 over.addEventListener('change', draw);
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && !who.problem) void refresh();
-});
 
-async function refresh() {
-  clearTimeout(timer);
-  // A page that nobody looks at does not keep a session alive.
-  if (document.hidden) return;
-  try {
-    const response = await fetch('/api/legs', { headers: { accept: 'application/json' }, cache: 'no-store' });
-    if (response.status === 401) {
-      location.replace('/admin/login');
-      return;
-    }
-    if (!response.ok) refuse(await Problem.fromResponse(response));
-    else {
-      legs = (await response.json()).legs;
-      refusal.hidden = true;
-      draw();
-    }
-  } catch (error) {
-    refuse(Problem.local('PAGE.NODE_UNREACHABLE', error.message));
-  }
-  timer = setTimeout(refresh, POLL_MS);
+function show(told) {
+  legs = told.legs;
+  refusal.hidden = true;
+  draw();
 }
 
 function refuse(problem) {
@@ -95,16 +76,6 @@ function sealCell({ seal, notes }) {
 
 function stateCell({ state, stage, end }) {
   return cell('State', element('span', { class: 'leg-state' }, state), stage, end ? element('span', { title: end.sentence }, end.code) : null);
-}
-
-/** The first line is what counts; the rest explains it. */
-function cell(heading, first, ...more) {
-  return element(
-    'td',
-    { 'data-heading': heading },
-    element('span', { class: 'cell-first' }, first),
-    more.filter((line) => line !== null && line !== '' && line !== undefined).map((line) => element('span', { class: 'cell-more' }, line)),
-  );
 }
 
 function packets({ packets_in: coming, packets_out: going }) {
