@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
-from sealcast.cli.running_node import Ca, RunningNode, Token, Url, running_node
+from sealcast.cli.running_node import Ca, Cert, Key, RunningNode, Token, Url, running_node
 from sealcast.cli.settings import ConfigFile, load_config
 from sealcast.errors import RemoteError
 from sealcast.node.door_report import Certificate, DoorReport, report
@@ -31,6 +31,8 @@ def doors(
     url: Url = None,
     token: Token = None,
     ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
     json_: Annotated[bool, Parameter(name="--json", negative="", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -41,7 +43,7 @@ def doors(
     """
     settings = load_config(config)
     if running or url is not None:
-        told = asyncio.run(_ask(running_node(settings, url, token, ca)))
+        told = asyncio.run(_ask(running_node(settings, url, token, ca, (cert, key))))
     else:
         told = report(settings, datetime.datetime.now(datetime.UTC))
     if json_:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sealcast.cli.running_node import Ca, RunningNode, Token, Url, running_node
+from sealcast.cli.running_node import Ca, Cert, Key, RunningNode, Token, Url, running_node
 from sealcast.cli.settings import ConfigFile, load_config
 
 _PERIOD_S = 1.0
@@ -21,6 +21,8 @@ def legs(
     url: Url = None,
     token: Token = None,
     ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
     json_: Annotated[
         bool, Parameter(name="--json", negative="", help="Print once, as GET /api/legs answers.")
     ] = False,
@@ -28,7 +30,7 @@ def legs(
     config: ConfigFile = None,
 ) -> None:
     """Show the legs of a running node, with their seals; live, until Ctrl-C."""
-    node = running_node(load_config(config), url, token, ca)
+    node = running_node(load_config(config), url, token, ca, (cert, key))
     one_time = json_ or once or not sys.stdout.isatty()
     try:
         asyncio.run(_show(node, as_json=json_, one_time=one_time))

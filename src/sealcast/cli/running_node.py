@@ -28,6 +28,11 @@ Url = Annotated[str | None, Parameter(help="A door of the node; default: this ma
 Token = Annotated[
     str | None, Parameter(help="An admin token; default: one from this machine's state folder.")
 ]
+Cert = Annotated[
+    Path | None,
+    Parameter(help="PEM file of an administrator's chain, for a door that takes certificates."),
+]
+Key = Annotated[Path | None, Parameter(help="PEM file of that chain's key.")]
 Ca = Annotated[Path | None, Parameter(help="What to trust; default: this node's own.")]
 
 
@@ -36,17 +41,32 @@ class RunningNode:
     """Where it is, and how we prove ourselves to one another."""
 
     url: str
-    token: str
+    token: str | None
     ca: Path | None
+    certificate: tuple[Path, Path] | None = None
+    """Files (PEM) of our chain and its key."""
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Asking]:
         """Connections to it."""
         import aiohttp
 
-        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=self.ca))
+        connector = aiohttp.TCPConnector(ssl=self._context())
         async with aiohttp.ClientSession(connector=connector) as http:
             yield Asking(self, http)
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca)
+        if self.certificate is not None:
+            chain, key = self.certificate
+            try:
+                # Without a passphrase given a sealed key would be asked for at the terminal.
+                context.load_cert_chain(chain, key, password=lambda: "")
+            except (OSError, ssl.SSLError) as error:
+                raise LocalError(
+                    "IDENTITY.CERTIFICATE_MALFORMED", f"{chain} with {key}: {error.strerror}."
+                ) from error
+        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +82,8 @@ class Asking:
 
         address = f"{self.node.url}{path}"
         try:
-            headers = {"authorization": f"Bearer {self.node.token}"}
+            token = self.node.token
+            headers = {} if token is None else {"authorization": f"Bearer {token}"}
             async with self.http.get(address, headers=headers, allow_redirects=False) as answer:
                 told: dict[str, Any] = await answer.json(content_type=None)
                 if answer.status != 200:
@@ -75,12 +96,36 @@ class Asking:
 
 
 def running_node(
-    config: Config, url: str | None, token: str | None, ca: Path | None
+    config: Config,
+    url: str | None,
+    token: str | None,
+    ca: Path | None,
+    certificate: tuple[Path | None, Path | None] = (None, None),
 ) -> RunningNode:
-    """What was given, and the rest from this machine's state folder."""
-    if token is None or ca is None:
+    """What was given, and the rest from this machine's state folder. With a certificate (files of
+    chain and key) it is asked at the door `secure`, and no token is made.
+
+    IDENTITY.CERTIFICATE_MALFORMED when only one of the two files is given.
+    """
+    chain, key = certificate
+    if (chain is None) != (key is None):
+        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", "--cert and --key come together.")
+    shown = None if chain is None or key is None else (chain, key)
+    needs_token = token is None and shown is None
+    # A public certificate is proved by the system's own authorities.
+    needs_root = ca is None and url is None
+    if needs_token or needs_root:
         state = open_state(config)
-        token = token or state.issuer.issue(ANY_STREAM, Verb.ADMIN, _TOKEN_S, now=time.time())
-        # A public certificate is proved by the system's own authorities.
-        ca = ca or (state.root_file if url is None else None)
-    return RunningNode((url or door_url(config)).rstrip("/"), token, ca)
+        if needs_token:
+            token = state.issuer.issue(ANY_STREAM, Verb.ADMIN, _TOKEN_S, now=time.time())
+        if needs_root:
+            ca = state.root_file
+    return RunningNode((url or _address(config, shown is not None)).rstrip("/"), token, ca, shown)
+
+
+def _address(config: Config, by_certificate: bool) -> str:
+    """Of the door `secure` for who shows a certificate, if it is open; else of the public door."""
+    binds = config.doors.secure.bind
+    if by_certificate and binds:
+        return door_url(config, int(binds[0].rpartition(":")[2]))
+    return door_url(config)
