@@ -16,10 +16,10 @@ from sealcast.testing.node_process import TRUST_DOMAIN, Node, OwnAuthority, runn
 PASSPHRASE = "correct horse battery staple"
 
 
-def found_own(folder: Path) -> OwnAuthority:
-    """An authority for nodes at 127.0.0.1 and localhost, in `folder`."""
+def found_own(folder: Path, age: datetime.timedelta = datetime.timedelta()) -> OwnAuthority:
+    """An authority for nodes at 127.0.0.1 and localhost, in `folder`, founded `age` ago."""
     founding = Founding(TRUST_DOMAIN, hosts=("localhost",), networks=("127.0.0.0/8",))
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC) - age
     found(folder / "authority", founding, Secret(PASSPHRASE), now, who="test")
     passphrase_file = folder / "passphrase"
     write_private(passphrase_file, PASSPHRASE.encode())
@@ -29,9 +29,13 @@ def found_own(folder: Path) -> OwnAuthority:
 
 @contextmanager
 def node_with_own_authority(
-    folder: Path, *, settings: str = "", public: str = ""
+    folder: Path,
+    *,
+    settings: str = "",
+    public: str = "",
+    age: datetime.timedelta = datetime.timedelta(),
 ) -> Iterator[Node]:
-    """It runs in `folder`; `settings` and `public` as in `running_node`."""
-    own = found_own(folder)
+    """It runs in `folder`; `settings` and `public` as in `running_node`, `age` its authority's."""
+    own = found_own(folder, age)
     with running_node(folder / "node", own=own, settings=settings, public=public) as node:
         yield node

@@ -11,6 +11,8 @@ import { bySoonest, moment, reason, standing, summary, timeLeft } from './identi
 import { showRefusal } from './refusal.js';
 
 const POLL_MS = 5000;
+// Why it is due: an end should have renewed by now, an authority no longer outlives all that it issues.
+const DUE = { end: 'in its last third', issuer: 'roll it now', root: 'roll it now' };
 const refusal = byId('refusal');
 let shown = null;
 
@@ -43,7 +45,7 @@ function show({ trust_domain: domain, authorities, identities }) {
 
 function authorityRow(one) {
   const what = one.kind === 'root' ? 'Root' : `Issues for ${one.side}s`;
-  return row(one, [cell('Authority', what), cell('Trust domain', breakable(one.name)), leftCell(one)]);
+  return row(one, [cell('Authority', what), cell('Domain', breakable(one.name)), leftCell(one)]);
 }
 
 function identityRow(one) {
@@ -67,7 +69,7 @@ function hostLines({ hosts }) {
 function leftCell(one) {
   const left = element('span', { class: 'standing' }, timeLeft(one));
   if (standing(one) === 'revoked') return cell('Left', left, moment(one.revoked_unix), reason(one.revoked_why));
-  return cell('Left', left, `until ${moment(one.not_after_unix)}`, standing(one) === 'due' ? 'in its last third' : null);
+  return cell('Left', left, `until ${moment(one.not_after_unix)}`, standing(one) === 'due' ? DUE[one.kind] : null);
 }
 
 function legsCell({ legs }) {

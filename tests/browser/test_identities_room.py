@@ -1,0 +1,126 @@
+"""The identities room of the administration in a real browser: what is alive, due, expired and
+revoked, and a node that has no authority of its own.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from socket import create_connection
+
+import pytest
+from playwright.sync_api import Playwright
+from tests.browser.test_administration import picture
+from tests.browser.test_pages_for_people import (
+    DESK,
+    PHONE,
+    _assert_every_control_is_a_stop,
+    _assert_fits,
+)
+from tests.interop.own_authority import node_with_own_authority
+
+from sealcast.identity.authority import Wanted
+from sealcast.identity.revocation import Reason
+from sealcast.testing.browsers import ChromiumTab, OwnCertificate, chromium, wait_for_value
+from sealcast.testing.node_process import Node
+from sealcast.testing.requirement import require
+
+ROWS = """
+[...document.querySelectorAll('#identity-rows tr')].map((row) => [
+  row.querySelector('td span').textContent, row.dataset.standing, row.innerText,
+  getComputedStyle(row.querySelector('.standing')).color])
+"""
+
+
+@pytest.fixture
+def browsing(playwright_driver: Playwright, tmp_path: Path) -> Iterator[ExitStack]:
+    require("core", "chromium", "certutil", "namespaces")
+    with ExitStack() as open_things:
+        yield open_things
+
+
+def open_room(browsing: ExitStack, driver: Playwright, node: Node, folder: Path) -> ChromiumTab:
+    """The room, as somebody sees it who has an administrator's certificate."""
+    ada = node.client("admin/ada")
+    origin = f"https://{node.address}:{node.secure_port}"
+    store = folder / "browser"
+    store.mkdir()
+    own = OwnCertificate(ada.chain, ada.key, origin)
+    browser = browsing.enter_context(chromium(driver, store, node.authority, own=own))
+    context = browser.new_context()
+    browsing.callback(context.close)
+    tab = ChromiumTab(context.new_page())
+    tab.open(f"{origin}/admin")
+    wait_for_value(tab, "document.querySelectorAll('#rooms a').length === 2", what="the rooms")
+    tab.page.get_by_role("link", name="Identities").focus()
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url(f"{origin}/admin/identities")
+    return tab
+
+
+def test_every_identity_is_shown_with_its_legs_and_what_it_has_left(
+    browsing: ExitStack, playwright_driver: Playwright, tmp_path: Path
+) -> None:
+    month = datetime.timedelta(days=30)
+    node = browsing.enter_context(node_with_own_authority(tmp_path / "own", age=3 * month))
+    assert node.own is not None
+    authority = node.own.authority
+    now = datetime.datetime.now(datetime.UTC)
+    authority.issue(Wanted("encoder/old", "encoder", lifetime=month), now - 2 * month, who="ada")
+    authority.issue(Wanted("encoder/late", "encoder", lifetime=month), now - 0.8 * month, who="ada")
+    node.client("encoder/lost")
+    authority.revoke("encoder/lost", Reason.KEY_COMPROMISE, now, who="ada")
+    venue = node.client("encoder/venue-1")
+    context = ssl.create_default_context(cafile=str(node.authority))
+    context.load_cert_chain(venue.chain, venue.key)
+    plain = browsing.enter_context(create_connection((node.address, node.ts_port), timeout=10))
+    browsing.enter_context(context.wrap_socket(plain, server_hostname=node.address))
+    leg = node.leg(role="ingest", way="mpegts", end=None)
+
+    tab = open_room(browsing, playwright_driver, node, tmp_path)
+    wait_for_value(
+        tab,
+        f"({ROWS}).some(([, , text]) => text.includes('{leg['id']} ingest mpegts'))",
+        what="the living leg of the encoder",
+    )
+    rows = {name: (standing, text, colour) for name, standing, text, colour in tab.evaluate(ROWS)}
+    order = [name for name in rows if name.startswith("encoder/")]
+    assert order == ["encoder/old", "encoder/late", "encoder/venue-1", "encoder/lost"]
+    assert [rows[name][0] for name in order] == ["expired", "due", "valid", "revoked"]
+    assert "expired 30 days ago" in rows["encoder/old"][1]
+    assert "in its last third" in rows["encoder/late"][1]
+    assert "89 days left" in rows["encoder/venue-1"][1]
+    assert "by test" in rows["encoder/venue-1"][1]
+    assert "key compromise" in rows["encoder/lost"][1]
+    colours = [rows[name][2] for name in order]
+    assert colours[0] == colours[3], "alarm"
+    assert len(set(colours)) == 3, "alarm, amber, and neither"
+    authorities = tab.evaluate("document.getElementById('authority-rows').innerText")
+    for what in ("Root", "Issues for clients", "Issues for servers"):
+        assert what in authorities
+    summary = tab.evaluate("document.getElementById('summary').innerText")
+    assert "1 expired, 1 due, 1 revoked" in summary
+    stops = _assert_every_control_is_a_stop(tab)
+    assert stops[-2:] == ["Legs", "Identities"]
+    _assert_fits(tab, PHONE)
+    _assert_fits(tab, DESK)
+    picture(tab, "identities")
+    assert tab.errors == []
+
+
+def test_a_node_without_an_authority_says_in_one_sentence_what_to_do(
+    node: Node, browsing: ExitStack, playwright_driver: Playwright, tmp_path: Path
+) -> None:
+    tab = open_room(browsing, playwright_driver, node, tmp_path)
+    shown = "document.getElementById('no-authority')"
+    said = wait_for_value(tab, f"!{shown}.hidden && {shown}.innerText", what="the sentence")
+    assert "sealcast identity init" in said
+    for other in ("authorities", "identities", "none", "refusal"):
+        assert tab.evaluate(f"document.getElementById('{other}').hidden"), other
+    _assert_fits(tab, PHONE)
+    _assert_fits(tab, DESK)
+    picture(tab, "no-authority")
+    assert tab.errors == []
