@@ -7,13 +7,18 @@ Does not: look at the node; the ledger's word on the same connection is the test
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sealcast.testing.browsers import CHROMIUM_FLAGS, OwnCertificate, chromium_program
 from sealcast.testing.node_process import Client, Node
 from sealcast.testing.requirement import imageio_ffmpeg_exe
 from sealcast.testing.waiting import wait_for
@@ -166,22 +171,66 @@ def running_nginx(folder: Path, node: Node, client: Client | None, port: int) ->
         process.wait(timeout=10)
 
 
+def _chromium(node: Node, client: Client | None) -> Fate:
+    """A browser with a certificate in its own store, and the policy that picks it.
+
+    What its user reads is the page, or the name of the error that stands in its place; the alert
+    is in its own log of the network.
+    """
+    origin = f"https://localhost:{node.secure_port}"
+    own = OwnCertificate(client.chain, client.key, origin) if client else None
+    with tempfile.TemporaryDirectory(
+        dir=(client.chain if client else node.config).parent, ignore_cleanup_errors=True
+    ) as made:
+        folder = Path(made)
+        program = chromium_program(folder, node.authority, own=own)
+        log = folder / "network.json"
+        done = subprocess.run(
+            [
+                *(program.executable, *CHROMIUM_FLAGS, f"--log-net-log={log}"),
+                *("--net-log-capture-mode=IncludeSensitive", "--dump-dom", origin + ASKED),
+            ],
+            env=program.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+        heard = json.loads(log.read_text())
+    kinds = heard["constants"]["logEventTypes"]
+
+    def noted(kind: str) -> list[dict[str, Any]]:
+        return [event["params"] for event in heard["events"] if event["type"] == kinds[kind]]
+
+    # RFC 8446 §6: its level, then its number.
+    alerts = [base64.b64decode(event["bytes"])[1] for event in noted("SSL_ALERT_RECEIVED")]
+    answers = [event["headers"][0] for event in noted("HTTP_TRANSACTION_READ_RESPONSE_HEADERS")]
+    error = re.search(r"Page load failed: (net::\w+)", done.stderr)
+    return Fate(
+        any(answer.split()[1] == "200" for answer in answers),
+        alerts[-1] if alerts else None,
+        error[1] if error else done.stdout + done.stderr,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """A client: what it needs, which end it is, whether it tells the alert that it gets."""
 
-    requires: str
+    requires: tuple[str, ...]
     name: str
     visit: Callable[[Node, Client | None], Fate]
     tells_alerts: bool = True
 
 
 MAKERS = {
-    "openssl 1.3": Maker("openssl", "admin/ada", _openssl("-tls1_3")),
-    "openssl 1.2": Maker("openssl", "admin/ada", _openssl("-tls1_2")),
-    "curl": Maker("curl", "admin/ada", _curl),
-    "nginx": Maker("nginx", "admin/ada", _nginx),
+    "openssl 1.3": Maker(("openssl",), "admin/ada", _openssl("-tls1_3")),
+    "openssl 1.2": Maker(("openssl",), "admin/ada", _openssl("-tls1_2")),
+    "curl": Maker(("curl",), "admin/ada", _curl),
+    "nginx": Maker(("nginx",), "admin/ada", _nginx),
+    "chromium": Maker(("chromium", "certutil", "namespaces"), "admin/ada", _chromium),
     # Both write and do not read: what they see is a pipe that broke.
-    "ffmpeg 5.1": Maker("ffmpeg", "encoder/venue-1", _ffmpeg(lambda: "ffmpeg"), False),
-    "ffmpeg 9": Maker("ffmpeg-whip", "encoder/venue-1", _ffmpeg(imageio_ffmpeg_exe), False),
+    "ffmpeg 5.1": Maker(("ffmpeg",), "encoder/venue-1", _ffmpeg(lambda: "ffmpeg"), False),
+    "ffmpeg 9": Maker(("ffmpeg-whip",), "encoder/venue-1", _ffmpeg(imageio_ffmpeg_exe), False),
 }

@@ -164,14 +164,17 @@ class ChromiumTab:
         self.page.close()
 
 
-@contextmanager
-def chromium(
-    playwright: Playwright,
-    folder: Path,
-    authority: Path,
-    prefix: Sequence[str] = (),
-    own: OwnCertificate | None = None,
-) -> Iterator[Browser]:
+@dataclass(frozen=True, slots=True)
+class ChromiumProgram:
+    """Chromium as it is started: the program, and its environment."""
+
+    executable: str
+    environment: dict[str, str]
+
+
+def chromium_program(
+    folder: Path, authority: Path, prefix: Sequence[str] = (), own: OwnCertificate | None = None
+) -> ChromiumProgram:
     """Chromium with a home of its own in `folder`; `prefix` starts it elsewhere, such as in a
     namespace; `own` is a client certificate in its store (needs root).
     """
@@ -190,10 +193,25 @@ def chromium(
         starter.write_text(f'#!/bin/sh\nexec {shlex.join(prefix)} {shlex.quote(executable)} "$@"\n')
         starter.chmod(0o700)
         executable = str(starter)
+    return ChromiumProgram(
+        executable, {**os.environ, "HOME": str(home), "SEALCAST_POLICY": str(policy)}
+    )
+
+
+@contextmanager
+def chromium(
+    playwright: Playwright,
+    folder: Path,
+    authority: Path,
+    prefix: Sequence[str] = (),
+    own: OwnCertificate | None = None,
+) -> Iterator[Browser]:
+    """`chromium_program` under Playwright."""
+    program = chromium_program(folder, authority, prefix, own)
     browser = playwright.chromium.launch(
-        executable_path=executable,
+        executable_path=program.executable,
         args=list(CHROMIUM_FLAGS),
-        env={**os.environ, "HOME": str(home), "SEALCAST_POLICY": str(policy)},
+        env={**program.environment},
     )
     try:
         yield browser
