@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sealcast.identity.accounts import LoggedIn
 from sealcast.node.admin_sessions import IDLE_S, LONGEST_S, PER_ACCOUNT, AdminSessions
 from sealcast.node.login_pace import (
@@ -11,7 +9,6 @@ from sealcast.node.login_pace import (
     ATTEMPTS,
     REFILL_S,
     LoginPace,
-    network_of,
 )
 
 HOME, DESK = "192.0.2.1:1000", "198.51.100.7:5000"
@@ -70,20 +67,6 @@ def test_a_flood_of_names_takes_no_memory_and_forgets_nothing() -> None:
     for number in range(50_000):
         pace.attempt(f"name-{number}", f"10.{number >> 8}.{number & 255}.1:1", 0)
     assert pace.attempt("ada", "192.0.2.77:1", 0) > 0
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.1:80", "192.0.2.1"),
-        ("[2001:db8:1:2:3:4:5:6]:80", "2001:db8:1:2::/64"),
-        ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
-        ("[fe80::1%eth0]:80", "fe80::/64"),
-        ("nowhere", "nowhere"),
-    ],
-)
-def test_what_counts_as_one_address(address: str, network: str) -> None:
-    assert network_of(address) == network
 
 
 def test_a_session_ends_when_idle_and_when_old() -> None:

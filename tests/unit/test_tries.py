@@ -52,6 +52,7 @@ def test_the_quietest_stranger_is_forgotten_when_too_many_come() -> None:
         ("192.0.2.9:5555", "192.0.2.9"),
         ("[2001:db8:1:2:3::4]:5555", "2001:db8:1:2::/64"),
         ("[::ffff:192.0.2.9]:5555", "192.0.2.9"),
+        ("[fe80::1%eth0]:80", "fe80::/64"),
         ("nowhere", "nowhere"),
     ],
 )

@@ -13,10 +13,11 @@ no flood of names empties a bucket's past. Two that fall together share a bucket
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections import OrderedDict
 from typing import Final
+
+from sealcast.node.tries import site_of
 
 ATTEMPTS: Final = 10
 """Of one address (an IPv6 one counts by its /64), at once."""
@@ -62,7 +63,7 @@ class LoginPace:
 
     def attempt(self, account: str, address: str, now: float) -> int:
         """Counts an attempt and answers 0; or, without counting it, the whole seconds to wait."""
-        place = network_of(address)
+        place = site_of(address)
         stranger = self._known.get((account, place), -math.inf) < now - _KNOWN_S
         wait = self._addresses.wait(place, now)
         if stranger:
@@ -76,26 +77,9 @@ class LoginPace:
 
     def succeeded(self, account: str, address: str, now: float) -> None:
         """The attempt was good: the address begins anew, and is no stranger to the account."""
-        place = network_of(address)
+        place = site_of(address)
         self._addresses.refill(place)
         self._known[account, place] = now
         self._known.move_to_end((account, place))
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
-
-
-def network_of(address: str) -> str:
-    """What counts as one address: of IPv6 the /64 that one subscriber has.
-
-    `address` is as the front tells it, with a port.
-    """
-    host = address.rpartition(":")[0].strip("[]").partition("%")[0]
-    try:
-        known = ipaddress.ip_address(host)
-    except ValueError:
-        return address
-    if isinstance(known, ipaddress.IPv6Address):
-        if known.ipv4_mapped is not None:
-            return str(known.ipv4_mapped)
-        return str(ipaddress.ip_network((known, 64), strict=False))
-    return str(known)

@@ -63,7 +63,7 @@ class Tries:
 
 def site_of(peer: str) -> str:
     """Whom an address and port (`192.0.2.9:5555`, `[2001:db8::1]:5555`) count for."""
-    host = peer.rpartition(":")[0].strip("[]") or peer
+    host = peer.rpartition(":")[0].strip("[]").partition("%")[0] or peer
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -34,7 +34,8 @@ from sealcast.node.admin_sessions import AdminSession, AdminSessions
 from sealcast.node.api.body import read_body
 from sealcast.node.api.cors import is_own_origin
 from sealcast.node.api.front_only import facts_of
-from sealcast.node.login_pace import LoginPace, network_of
+from sealcast.node.login_pace import LoginPace
+from sealcast.node.tries import site_of
 from sealcast.secret import Secret
 
 COOKIE: Final = "__Host-sealcast-admin"
@@ -83,7 +84,7 @@ class Logins:
     async def enter(self, asked: _Login, address: str, door: str) -> tuple[LoggedIn, str]:
         """Who it is, and a session's secret. ADMIN.REFUSED, ADMIN.TOO_MANY."""
         began = time.monotonic()
-        account, place = asked.account.strip().lower(), network_of(address)
+        account, place = asked.account.strip().lower(), site_of(address)
         wait = self._pace.attempt(account, address, began)
         if wait == 0 and self._waiting >= _WAITING:
             wait = 2
@@ -125,7 +126,7 @@ class Logins:
     def leave(self, secret: str, address: str) -> None:
         session = self._sessions.close(secret)
         if session is not None:
-            place = network_of(address)
+            place = site_of(address)
             _log.info("administrator left", account=session.account, address=place)
 
     def of(self, request: Request) -> AdminSession | None:
