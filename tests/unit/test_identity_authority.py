@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import secrets
 import shutil
 from pathlib import Path
 
@@ -111,6 +112,15 @@ def test_no_secret_is_in_the_store(authority: Authority) -> None:
     assert ENCODER.encode() in held
     for secret in (PASSPHRASE.encode(), token, issued.key_pem, b"PRIVATE KEY"):
         assert secret not in held
+
+
+def test_a_token_is_never_read_as_an_option(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["-" + "x" * 42, "-" + "y" * 42, "z" * 42 + "-"])
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda _size: next(drawn))
+    made = authority.make_token(WANTED, NOW, who="ada")
+    assert made.reveal().decode() == "z" * 42 + "-"
 
 
 def test_every_private_file_is_its_owners_alone(authority: Authority) -> None:

@@ -30,7 +30,7 @@ def enroll(
         str,
         Parameter(
             env_var="SEALCAST_ENROLMENT_TOKEN",
-            help="The token; - reads it from standard input, where no other user sees it.",
+            help="The token; --token=- reads it from standard input, where no other user sees it.",
         ),
     ],
     out: Annotated[Path, Parameter(help="Folder for certificate, key and authority.")],

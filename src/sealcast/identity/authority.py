@@ -151,7 +151,7 @@ class Authority:
             chosen = profile(wanted.profile)
             probe = generate(DEFAULT_KIND).public_key()
             checked = check_request(_order(wanted, probe), self.trust_domain)
-            text = secrets.token_urlsafe(32)
+            text = _token_text()
             at = int(now.timestamp())
             with self.store.writing() as transaction:
                 transaction.add_token(
@@ -428,6 +428,13 @@ def _use(
         if held.used_unix is not None:
             raise RemoteError("IDENTITY.TOKEN_USED")
         raise RemoteError("IDENTITY.TOKEN_EXPIRED", f"It ended {now - held.expires_unix} s ago.")
+
+
+def _token_text() -> str:
+    """256 bits, not beginning with a dash: after `--token` one in 64 would be read as an option."""
+    while (text := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return text
 
 
 def _digest(token: str) -> bytes:
