@@ -536,8 +536,8 @@ _SIGNALLING: Final = (
     (
         500,
         "CLIENT.BAD_ADDRESS",
-        "That is not an address of a stream.",
-        "Use the https:// address of the stream as the node prints it.",
+        "That is not an address of a node or of a stream.",
+        "Use the https:// address as the node prints it.",
     ),
     (
         500,
@@ -1810,6 +1810,12 @@ _NODE: Final = (
         "AGENT.CERTIFICATE_REFUSED",
         "The node does not take the certificate that was shown to it.",
         "Use the door that asks for certificates of this authority; else enrol again.",
+    ),
+    (
+        "AGENT.OTHER_DOOR",
+        "This door of the node asks for a certificate, and who enrols has none yet. The token was "
+        "not sent.",
+        "Enrol at the door that asks for none: the node's public one, by default port 8443.",
     ),
     (
         "AGENT.BAD_CERTIFICATE",

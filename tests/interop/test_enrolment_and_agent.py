@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from cryptography import x509
 from tests.interop.own_authority import node_with_own_authority
 
 from sealcast.agent.enrolment import Ticket, enrol
+from sealcast.agent.https import Address
 from sealcast.agent.place import Place
 from sealcast.errors import SealcastError
 from sealcast.identity.authority import Authority, Wanted
@@ -185,6 +187,18 @@ def test_each_refusal_of_an_enrolment_is_one_sentence_and_the_token_stays_good(
     assert used == {None}
 
 
+def test_enrolling_at_a_door_that_wants_a_certificate_says_which_door_takes_a_token(
+    node: Node, tmp_path: Path
+) -> None:
+    text = token(node, "encoder/wrong-door")
+    for port in (node.secure_port, node.ts_port):
+        at = replace(ticket(node, text), node=Address("127.0.0.1", port))
+        with pytest.raises(SealcastError) as refused:
+            enrol(at, tmp_path / "out", now())
+        assert refused.value.code == "AGENT.OTHER_DOOR"
+    enrol(ticket(node, text), tmp_path / "out", now())
+
+
 def test_an_expired_token_is_told_and_nothing_is_issued(node: Node, tmp_path: Path) -> None:
     name = "encoder/too-late"
     long_ago = now() - datetime.timedelta(minutes=16)
@@ -265,6 +279,8 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
     assert once(node, place)[0] == 0, "nothing is due"
     assert place.read().serial == first
     nowhere = "https://localhost:1"
+    assert once(node, place, nowhere)[0] == 1, "nobody would renew it"
+    assert once(node, place, f"https://localhost:{node.public_port}")[0] == 1, "the wrong door"
     wanted = Wanted(name, "encoder", lifetime=A_MINUTE)
     late = authority(node).issue(wanted, now() - A_MINUTE * 0.7, who="test")
     late.save(place.folder, place.stem)
@@ -319,6 +335,7 @@ def test_a_revoked_agent_is_told_so_and_its_old_files_stay(node: Node, tmp_path:
         timeout_s=40,
         explain=lambda: once(node, place)[1],
     )
+    assert once(node, place)[0] != 0, "not well, however long it would last"
     assert place.read().serial == held
 
 

@@ -27,7 +27,7 @@ from sealcast.agent import answers
 from sealcast.agent.asking import fresh_key, key_in_token
 from sealcast.agent.https import Address, Proving, ask, proving
 from sealcast.agent.place import Draft, Pair, Place
-from sealcast.errors import LocalError
+from sealcast.errors import LocalError, RemoteError
 from sealcast.identity import certificates
 from sealcast.identity.issued import stem_of
 from sealcast.identity.keys import DEFAULT_KIND
@@ -79,14 +79,14 @@ def enrol(
     `key_uri` the key is the one in a token, made there if there is none.
 
     `name`, if given, must be the one that the token is for. AGENT.WRONG_AUTHORITY,
-    AGENT.NODE_UNPROVED, CLIENT.UNREACHABLE, AGENT.BAD_CERTIFICATE, AGENT.CLOCKS_DIFFER,
-    IDENTITY.NOT_WRITTEN and what the node refuses with (IDENTITY.TOKEN_*). Until the token is sent
-    everything can be tried again.
+    AGENT.OTHER_DOOR, AGENT.NODE_UNPROVED, CLIENT.UNREACHABLE, AGENT.BAD_CERTIFICATE,
+    AGENT.CLOCKS_DIFFER, IDENTITY.NOT_WRITTEN and what the node refuses with (IDENTITY.TOKEN_*).
+    Until the token is sent everything can be tried again.
     """
     query = "" if name is None else "?" + urlencode({"name": check_name(name)})
     pinned = certificates.pem(
         answers.with_fingerprint(
-            answers.roots_of(_get(ticket.node, _proving_nothing(), "/identity/authority.pem")),
+            answers.roots_of(_root_of(ticket.node)),
             ticket.fingerprint,
         )
     )
@@ -127,6 +127,17 @@ def place_of(folder: Path, spiffe_id: str) -> Place:
     """Where the files of an end are: called by the last part of its name."""
     name = spiffe_id.removeprefix(SCHEME).partition("/")[2]
     return Place(folder, stem_of(name))
+
+
+def _root_of(node: Address) -> bytes:
+    """What the node shows as its authority; it is not proved yet. AGENT.OTHER_DOOR."""
+    try:
+        return _get(node, _proving_nothing(), "/identity/authority.pem")
+    except RemoteError as error:
+        # None was shown: the door asks for one, and whoever enrols has none.
+        if error.code != "AGENT.CERTIFICATE_REFUSED":
+            raise
+        raise RemoteError("AGENT.OTHER_DOOR", f"It was {node}.") from error
 
 
 def _get(node: Address, context: Proving, path: str) -> bytes:

@@ -15,7 +15,7 @@ from sealcast.agent.hook import Hook
 from sealcast.agent.https import Address
 from sealcast.agent.keeper import Keeper, MachineClock, Settings
 from sealcast.agent.place import Place
-from sealcast.agent.report import Standing
+from sealcast.agent.report import Report, Standing
 
 _STOP_S: Final = 30.0
 """A swap of files is finished first; a request is not waited for longer than it may take."""
@@ -62,8 +62,9 @@ def agent(
         bool,
         Parameter(
             negative="",
-            help="Do what is due and end: 0 when all is well, 3 when less than a third of a life "
-            "is left, 4 when a certificate has expired or cannot be read.",
+            help="Do what is due and end: 0 when all is well, 1 when the node was not reached or "
+            "refused, 3 when less than a third of a life is left, 4 when a certificate has "
+            "expired or cannot be read.",
         ),
     ] = False,
 ) -> None:
@@ -88,8 +89,13 @@ def agent(
     if once:
         for keeper in keepers:
             keeper.step()
-        sys.exit(max(_STATUS[keeper.report.standing] for keeper in keepers))
+        sys.exit(max(_status(keeper.report) for keeper in keepers))
     _run(keepers, stopped)
+
+
+def _status(report: Report) -> int:
+    """A certificate that lasts is not well if nobody will renew it: the wrong door, revoked."""
+    return max(_STATUS[report.standing], int(report.error is not None))
 
 
 def _run(keepers: list[Keeper], stopped: threading.Event) -> None:
