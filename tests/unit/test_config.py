@@ -129,6 +129,7 @@ def test_every_complaint_is_told_at_once_and_in_order() -> None:
             2,
             "taken by doors.public",
         ),
+        ('[identity]\npassphrase_file = "p"\n', "CONFIG.BAD_VALUE", 2, "identity.authority"),
     ],
 )
 def test_a_wrong_value_names_its_line_and_what_is_admitted(

@@ -160,6 +160,14 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
                 f"doors.{name}.{here} comes with doors.{name}.{other}",
                 line_of(text, ("doors", name, here)),
             )
+    if config.identity.passphrase_file and not config.identity.authority:
+        # The node would begin with a throw-away authority, and refuse everybody it knew.
+        yield Complaint(
+            "CONFIG.BAD_VALUE",
+            "identity.passphrase_file",
+            "identity.passphrase_file comes with identity.authority",
+            line_of(text, ("identity", "passphrase_file")),
+        )
     for key, sentence in word_flaws(config):
         line = line_of(text, key.split("."))
         yield Complaint("CONFIG.BAD_VALUE", key, f"{key} {sentence}", line)
