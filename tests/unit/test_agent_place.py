@@ -196,6 +196,17 @@ def test_two_agents_and_an_operator_on_one_place_leave_a_pair(world: World) -> N
     assert world.place.chain.is_symlink()
 
 
+def test_a_pair_that_was_swept_since_it_was_found_is_looked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(world.place.kept / "swept/chain.pem", world.place.kept / "swept/key.pem")]
+    look = world.place.files_of_now
+    monkeypatch.setattr(world.place, "files_of_now", lambda: found.pop() if found else look())
+    renewed(world)
+    assert not found
+    assert world.in_place == world.serials[0]
+
+
 def plain_pair(world: World) -> None:
     world.issue_again()
     assert not world.place.chain.is_symlink()

@@ -9,15 +9,19 @@ Does not: decide when (`sealcast.agent.keeper`).
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from sealcast.agent import answers
 from sealcast.agent.asking import next_key
 from sealcast.agent.enrolment import PEM_TYPE
-from sealcast.agent.https import Address, ask, proving
+from sealcast.agent.https import Address, Proving, ask, proving
 from sealcast.agent.place import Draft, Pair, Place
-from sealcast.errors import RemoteError
+from sealcast.errors import LocalError, RemoteError
 from sealcast.identity.renewing import Window
+
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ def advice(place: Place, pair: Pair, node: Address, shown: Place) -> Advice:
     """What the node says of the certificate in place; also brings the roots up to date, so that a
     roll of the authority is known here before it matters. The codes of `https.ask`.
     """
-    context = proving(place.roots_pem(), shown.files_of_now())
+    context = _proving(place, shown)
     answer = ask(node, context, "GET", f"/identity/renewal{_whose(place, pair, shown)}")
     window = answers.window_of(answer.body)
     roots_pem = ask(node, context, "GET", "/identity/authority.pem").body
@@ -49,7 +53,7 @@ def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime, shown
     IDENTITY.NOT_WRITTEN, AGENT.BAD_CERTIFICATE, AGENT.CLOCKS_DIFFER, the codes of `https.ask`.
     Whatever is raised, the pair before is still in place.
     """
-    context = proving(place.roots_pem(), shown.files_of_now())
+    context = _proving(place, shown)
     key_pem, request = next_key(pair.leaf, pair.key_pem)
     # Before anything is asked: what finds no room here must not be issued.
     draft = Draft(place.folder, key_pem)
@@ -75,3 +79,13 @@ def renew(place: Place, pair: Pair, node: Address, now: datetime.datetime, shown
 
 def _whose(place: Place, pair: Pair, shown: Place) -> str:
     return "" if shown is place else f"?serial={pair.serial}"
+
+
+def _proving(place: Place, shown: Place) -> Proving:
+    """With the pair of now. Others may swap it twice between the look and the reading, and the
+    second swap sweeps what was found: then there is another one.
+    """
+    for _ in range(_TRIES):
+        with suppress(LocalError):
+            return proving(place.roots_pem(), shown.files_of_now())
+    return proving(place.roots_pem(), shown.files_of_now())
