@@ -253,6 +253,12 @@ _SIGNALLING: Final = (
     ),
     (
         500,
+        "IDENTITY.NOT_FOR_SERVERS",
+        "A door's certificate is for clients only (extended key usage).",
+        "Give the door one for servers: sealcast identity issue --as server --host NAME.",
+    ),
+    (
+        500,
         "IDENTITY.CERTIFICATE_MALFORMED",
         "A certificate or key file cannot be read.",
         "Restore the file from a backup, or remove it so that a new one is made.",

@@ -305,3 +305,20 @@ def test_the_throw_away_authoritys_pair_is_renewed_at_two_thirds_and_kept_on_a_f
     assert pair.current() == first
     assert pair.look(NOW + 70 * day)
     assert pair.current() != first
+
+
+def test_a_pair_for_clients_only_is_refused_and_the_old_one_stays(files: Files) -> None:
+    keeper = files.keeper()
+    before = keeper.pairs()["secure"]
+    files.write(AUTHORITY.issue_client("encoder/venue-1", NOW))
+    with capture_logs() as lines:
+        files.rounds(keeper, 5)
+    assert files.front.swapped == []
+    assert keeper.pairs()["secure"] == before
+    assert [line["code"] for line in lines if "code" in line] == ["IDENTITY.NOT_FOR_SERVERS"]
+
+
+def test_a_door_does_not_open_with_a_pair_for_clients_only(files: Files) -> None:
+    files.write(AUTHORITY.issue_client("encoder/venue-1", NOW))
+    with pytest.raises(LocalError, match=r"IDENTITY\.NOT_FOR_SERVERS"):
+        files.keeper()

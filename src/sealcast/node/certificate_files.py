@@ -2,7 +2,8 @@
 
 Does: reads a door's chain and key, or its bundle, and tells when they are others, however they were
 replaced: written anew, renamed over, or by a symbolic link that was turned (`..data` of Kubernetes,
-Vault Agent's templates). Refuses a key that group or others may read.
+Vault Agent's templates). Refuses a key that group or others may read, and a
+certificate that is for clients only: the door would show it, and every client would go away.
 
 Does not: judge whether a key fits its certificate or a certificate has ended; the front does.
 
@@ -19,6 +20,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sealcast.errors import LocalError
 from sealcast.identity.private_files import read_private
@@ -48,7 +52,9 @@ class FilePair:
     """A door's chain and key."""
 
     def __init__(self, chain: Path, key: Path) -> None:
-        """IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED, IDENTITY.CERTIFICATE_MALFORMED."""
+        """IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED, IDENTITY.CERTIFICATE_MALFORMED,
+        IDENTITY.NOT_FOR_SERVERS.
+        """
         self._chain, self._key = chain.expanduser(), key.expanduser()
         self._changes = _Changes((self._chain, self._key))
         self._pair = self._read()
@@ -68,6 +74,8 @@ class FilePair:
 
     def _read(self) -> KeyPair:
         chain = _read(self._chain)
+        if not _is_for_servers(chain):
+            raise LocalError("IDENTITY.NOT_FOR_SERVERS", f"It is {self._chain}.")
         try:
             return KeyPair(chain, read_private(self._key))
         except OSError as error:
@@ -104,6 +112,19 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{file}: {error.strerror}.") from error
+
+
+def _is_for_servers(chain_pem: bytes) -> bool:
+    """RFC 5280 §4.2.1.12: without the extension a certificate is for everything. What cannot be
+    read here, the front reads, or says why not.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificate(chain_pem)
+        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return True
+    either = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    return any(usage in usages for usage in either)
 
 
 def _stamp(files: Sequence[Path]) -> Stamp:

@@ -17,17 +17,16 @@ import datetime
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from cryptography import x509
 
 from sealcast.errors import LocalError
+from sealcast.identity.profiles import backdated
+from sealcast.identity.renewing import WINDOW_BEGINS, WINDOW_ENDS
 from sealcast.node.state_folder import KeyPair, StateFolder
 
 _T = TypeVar("_T", covariant=True)
-
-JITTER: Final = 1 / 30
-"""Of a lifetime, to either side: nodes that started together do not renew together."""
 
 
 class Source(Protocol[_T]):
@@ -58,14 +57,18 @@ class Lifetime:
 
     @staticmethod
     def of(chain_pem: bytes) -> Lifetime:
-        """Of the first certificate in a chain. It is due at two thirds of its life, with jitter.
+        """Of the first certificate in a chain. It is due at a moment by chance in the window in
+        which agents renew (`sealcast.identity.renewing`): at two thirds of its life at the latest,
+        and nodes that started together do not renew together.
 
         IDENTITY.CERTIFICATE_MALFORMED.
         """
         leaf = first_certificate(chain_pem)
         begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-        share = 2 / 3 + random.uniform(-JITTER, JITTER)  # noqa: S311 - no secret hangs on it
-        return Lifetime(begin, end, begin + (end - begin) * share)
+        # Certificates begin a little before their issue, for slow clocks.
+        issued = begin + backdated() if begin + backdated() < end else begin
+        share = random.uniform(WINDOW_BEGINS, WINDOW_ENDS)  # noqa: S311 - no secret hangs on it
+        return Lifetime(begin, end, issued + (end - issued) * share)
 
 
 def first_certificate(chain_pem: bytes) -> x509.Certificate:
