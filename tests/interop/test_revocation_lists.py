@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.founded import ENCODER, PASSPHRASE, TODAY, copied
+from tests.unit.founded import ENCODER, PASSPHRASE, living, today
 
 from sealcast.identity import crl
 from sealcast.identity.authority import Authority, Wanted
@@ -35,11 +35,11 @@ class Venue:
 
     @property
     def root(self) -> str:
-        return self.file("root.pem", self.authority.bundle_pem(TODAY))
+        return self.file("root.pem", self.authority.bundle_pem(today()))
 
     @property
     def lists(self) -> str:
-        return self.file("lists.pem", b"".join(map(crl.pem, self.authority.crls(TODAY))))
+        return self.file("lists.pem", b"".join(map(crl.pem, self.authority.crls(today()))))
 
     def leaf_and_issuer(self, issued: Issued) -> tuple[str, str]:
         begin = b"-----BEGIN"
@@ -49,10 +49,10 @@ class Venue:
 
 @pytest.fixture
 def venue(tmp_path: Path) -> Venue:
-    authority = copied(tmp_path / "authority", TODAY)
-    good = authority.issue(Wanted(ENCODER, "encoder"), TODAY, who="ada")
-    bad = authority.issue(Wanted("encoder/lost", "encoder"), TODAY, who="ada")
-    authority.revoke("encoder/lost", Reason.KEY_COMPROMISE, TODAY, who="ada")
+    authority = living(tmp_path / "authority")
+    good = authority.issue(Wanted(ENCODER, "encoder"), today(), who="ada")
+    bad = authority.issue(Wanted("encoder/lost", "encoder"), today(), who="ada")
+    authority.revoke("encoder/lost", Reason.KEY_COMPROMISE, today(), who="ada")
     return Venue(authority, tmp_path, good, bad)
 
 
@@ -73,9 +73,9 @@ def by_openssl(venue: Venue, issued: Issued, check: str, at: datetime.datetime) 
 @pytest.mark.parametrize("check", ["-crl_check", "-crl_check_all"])
 def test_openssl_refuses_the_revoked_one_and_takes_the_other(venue: Venue, check: str) -> None:
     require("openssl")
-    took, told = by_openssl(venue, venue.good, check, TODAY)
+    took, told = by_openssl(venue, venue.good, check, today())
     assert took, told
-    took, told = by_openssl(venue, venue.bad, check, TODAY)
+    took, told = by_openssl(venue, venue.bad, check, today())
     assert not took
     assert "certificate revoked" in told
 
@@ -83,7 +83,7 @@ def test_openssl_refuses_the_revoked_one_and_takes_the_other(venue: Venue, check
 def test_a_list_that_nobody_renewed_is_refused_by_openssl_after_seven_days(venue: Venue) -> None:
     """What an operator sees whose daily `identity crl` has stopped."""
     require("openssl")
-    sixth, eighth = TODAY + datetime.timedelta(days=6), TODAY + datetime.timedelta(days=8)
+    sixth, eighth = today() + datetime.timedelta(days=6), today() + datetime.timedelta(days=8)
     took, told = by_openssl(venue, venue.good, "-crl_check", sixth)
     assert took, told
     took, told = by_openssl(venue, venue.good, "-crl_check", eighth)
@@ -97,13 +97,15 @@ def test_openssl_takes_the_old_authoritys_through_the_overlap_and_then_no_more(
     """By the root's own lists, of which the second was signed ahead."""
     require("openssl")
     passphrase, week = Secret(PASSPHRASE), datetime.timedelta(days=7)
-    roll(venue.authority, Roll(week), Keys(passphrase, passphrase), TODAY, who="ada")
-    new = venue.authority.issue(Wanted(ENCODER, "encoder"), TODAY, who="ada")
+    roll(venue.authority, Roll(week), Keys(passphrase, passphrase), today(), who="ada")
+    new = venue.authority.issue(Wanted(ENCODER, "encoder"), today(), who="ada")
     leaf, issuer = venue.leaf_and_issuer(venue.good)
-    for at, expected in ((TODAY, True), (TODAY + week, False)):
+    for at, expected in ((today(), True), (today() + week, False)):
         # Of the old issuing authority too, which is not in the answer any more after its end.
         made = [venue.authority.crl(row.serial, at) for row in venue.authority.store.roots()]
-        made += [venue.authority.crl(row.serial, TODAY) for row in venue.authority.store.issuers()]
+        made += [
+            venue.authority.crl(row.serial, today()) for row in venue.authority.store.issuers()
+        ]
         lists = venue.file("all.pem", b"".join(map(crl.pem, made)))
         took, told = ran(
             *("openssl", "verify", "-x509_strict", "-crl_check_all", "-CAfile", venue.root),
@@ -112,14 +114,14 @@ def test_openssl_takes_the_old_authoritys_through_the_overlap_and_then_no_more(
         )
         assert took is expected, told
         assert expected or "certificate revoked" in told
-    took, told = by_openssl(venue, new, "-crl_check_all", TODAY)
+    took, told = by_openssl(venue, new, "-crl_check_all", today())
     assert took, told
 
 
 def test_the_doors_judge_takes_both_chains_while_a_root_is_rolled(venue: Venue) -> None:
     core = pytest.importorskip("sealcast._core", reason="the native module is not built")
     passphrase, overlap = Secret(PASSPHRASE), datetime.timedelta(seconds=10)
-    founded = TODAY
+    founded = today()
     # The new root has begun by now: half of the overlap is over.
     rolled = founded + datetime.timedelta(seconds=1)
     old = venue.authority.bundle_pem(founded)
@@ -154,7 +156,7 @@ def test_gnutls_refuses_the_revoked_one_and_takes_the_other(venue: Venue) -> Non
 def test_gnutls_verifies_each_list_itself(venue: Venue) -> None:
     require("certtool")
     _, issuer = venue.leaf_and_issuer(venue.good)
-    made = venue.file("client.pem", crl.pem(venue.authority.crl("client", TODAY)))
+    made = venue.file("client.pem", crl.pem(venue.authority.crl("client", today())))
     took, told = ran("certtool", "--verify-crl", "--load-ca-certificate", issuer, "--infile", made)
     assert took, told
     assert f"{int(venue.bad.serial, 16):x}" in told.replace(":", "")
@@ -167,7 +169,7 @@ def test_nss_takes_the_list_and_refuses_the_revoked_one(venue: Venue) -> None:
     home = f"sql:{database}"
     leaf, issuer = venue.leaf_and_issuer(venue.bad)
     good = venue.file("good.pem", venue.good.chain_pem)
-    made = venue.file("client.der", venue.authority.crl("client", TODAY))
+    made = venue.file("client.der", venue.authority.crl("client", today()))
     for words in (
         ("certutil", "-N", "--empty-password", "-d", home),
         ("certutil", "-A", "-d", home, "-t", "CT,,", "-n", "root", "-i", venue.root),

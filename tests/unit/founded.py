@@ -18,11 +18,16 @@ from sealcast.identity.keys import DEFAULT_KIND, PrivateKey, generate
 from sealcast.secret import Secret
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
-TODAY = datetime.datetime.now(datetime.UTC)
-"""For what a command does by the machine's clock."""
 DOMAIN = "venue.example"
 PASSPHRASE = "correct horse battery staple"
 ENCODER = "encoder/venue-1"
+
+
+def today() -> datetime.datetime:
+    """For what a command does by the machine's clock; read by each test, for a run of all tests
+    lasts longer than a token.
+    """
+    return datetime.datetime.now(datetime.UTC)
 
 
 @functools.cache
@@ -31,6 +36,14 @@ def _original(now: datetime.datetime) -> Path:
     founding = Founding(DOMAIN, networks=("127.0.0.0/8",))
     found(folder, founding, Secret(PASSPHRASE), now, who="founder")
     return folder
+
+
+_first_asked = functools.cache(today)
+
+
+def living(folder: Path) -> Authority:
+    """Like `copied`, for what goes by the machine's clock: founded when a test first asked."""
+    return copied(folder, _first_asked())
 
 
 def copied(folder: Path, now: datetime.datetime = NOW) -> Authority:

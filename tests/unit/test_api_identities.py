@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.unit.application import STREAM, Node, offer, problem
+from tests.unit.founded import today
 from tests.unit.native_stand_ins import ADMIN, ENCODER
 
 from sealcast.identity.authority import Authority, Wanted
@@ -17,7 +17,6 @@ from sealcast.identity.founding import Founding, found
 from sealcast.identity.revocation import Reason
 from sealcast.secret import Secret
 
-TODAY = datetime.datetime.now(datetime.UTC)
 # As the configuration and the certificates of the stand-ins have it.
 DOMAIN, VENUE = "sealcast.internal", "encoder/venue-1"
 
@@ -33,7 +32,7 @@ def with_an_authority(check: Callable[[Node, Authority], Awaitable[None]]) -> Ca
 
         with tempfile.TemporaryDirectory() as scratch:
             folder, passphrase = Path(scratch) / "authority", Secret("correct horse battery")
-            found(folder, Founding(DOMAIN), passphrase, TODAY, who="ada")
+            found(folder, Founding(DOMAIN), passphrase, today(), who="ada")
             asyncio.run(once(Authority.open(folder, lambda: passphrase)))
 
     run.__name__ = check.__name__
@@ -44,10 +43,11 @@ def with_an_authority(check: Callable[[Node, Authority], Awaitable[None]]) -> Ca
 async def test_each_identity_is_listed_with_its_legs_and_the_days_it_has_left(
     node: Node, authority: Authority
 ) -> None:
-    issued = authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
-    authority.issue(Wanted("encoder/idle", "encoder"), TODAY, who="grace")
-    authority.issue(Wanted("encoder/lost", "encoder"), TODAY, who="ada")
-    authority.revoke("encoder/lost", Reason.KEY_COMPROMISE, TODAY, who="ada")
+    now = today()
+    issued = authority.issue(Wanted(VENUE, "encoder"), now, who="ada")
+    authority.issue(Wanted("encoder/idle", "encoder"), today(), who="grace")
+    authority.issue(Wanted("encoder/lost", "encoder"), today(), who="ada")
+    authority.revoke("encoder/lost", Reason.KEY_COMPROMISE, now, who="ada")
     answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), connection=ENCODER)
     assert answer.status_code == 201, answer.text
     told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
@@ -57,13 +57,13 @@ async def test_each_identity_is_listed_with_its_legs_and_the_days_it_has_left(
     assert (idle["name"], idle["issued_by"], idle["legs"]) == ("encoder/idle", "grace", [])
     assert (idle["revoked_unix"], idle["revoked_why"]) == (None, None)
     assert (lost["name"], lost["revoked_why"]) == ("encoder/lost", "keyCompromise")
-    assert lost["revoked_unix"] == int(TODAY.timestamp())
+    assert lost["revoked_unix"] == int(now.timestamp())
     assert (lost["renew_unix"], lost["due"], lost["legs"]) == (None, False, [])
     assert (venue["uri"], venue["serial"]) == (f"spiffe://{DOMAIN}/{VENUE}", issued.serial)
     assert (venue["profile"], venue["side"], venue["due"]) == ("encoder", "client", False)
     assert 89 < venue["days_left"] <= 90
     assert venue["renew_unix"] < venue["not_after_unix"] == issued.not_after_unix
-    assert venue["left_s"] <= venue["not_after_unix"] - int(TODAY.timestamp())
+    assert venue["left_s"] <= venue["not_after_unix"] - int(now.timestamp())
     [leg] = venue["legs"]
     [known] = node.board.ledger.living()
     assert leg == {"id": known.id, "role": "ingest", "way": "whip", "stream": STREAM}
@@ -73,9 +73,9 @@ async def test_each_identity_is_listed_with_its_legs_and_the_days_it_has_left(
 async def test_an_end_that_enrolled_again_after_it_was_revoked_is_listed_once_and_alive(
     node: Node, authority: Authority
 ) -> None:
-    authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
-    authority.revoke(VENUE, Reason.SUPERSEDED, TODAY, who="ada")
-    again = authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
+    authority.issue(Wanted(VENUE, "encoder"), today(), who="ada")
+    authority.revoke(VENUE, Reason.SUPERSEDED, today(), who="ada")
+    again = authority.issue(Wanted(VENUE, "encoder"), today(), who="ada")
     told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
     [only] = told["identities"]
     assert (only["serial"], only["revoked_why"]) == (again.serial, None)
@@ -103,7 +103,7 @@ async def test_the_list_is_for_administrators(node: Node, authority: Authority) 
 async def test_a_store_that_cannot_be_read_is_a_problem_and_the_metrics_keep_their_dates(
     node: Node, authority: Authority
 ) -> None:
-    authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
+    authority.issue(Wanted(VENUE, "encoder"), today(), who="ada")
     before = (await node.ask("GET", "/metrics", connection=ADMIN)).text
     authority.store.file.rename(authority.folder / "away")
     answer = await node.ask("GET", "/api/identities", connection=ADMIN)
@@ -119,12 +119,12 @@ async def test_a_store_that_cannot_be_read_is_a_problem_and_the_metrics_keep_the
 async def test_the_ends_of_certificates_are_metrics_named_as_cert_managers(
     node: Node, authority: Authority
 ) -> None:
-    issued = authority.issue(Wanted(VENUE, "encoder"), TODAY, who="ada")
+    issued = authority.issue(Wanted(VENUE, "encoder"), today(), who="ada")
     page = (await node.ask("GET", "/metrics", connection=ADMIN)).text
     labels = f'{{kind="end",name="{VENUE}",side="client"}}'
     for what, expected in (
         ("expiration", issued.not_after_unix),
-        ("renewal", int(authority.renew_by(issued.serial, TODAY).timestamp())),
+        ("renewal", int(authority.renew_by(issued.serial, today()).timestamp())),
     ):
         name = f"sealcast_certificate_{what}_timestamp_seconds"
         found = re.search(rf"^{name}{re.escape(labels)} (\S+)$", page, re.MULTILINE)

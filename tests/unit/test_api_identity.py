@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from cryptography import x509
 from tests.unit.application import Node, problem
-from tests.unit.founded import DOMAIN, ENCODER, TODAY, copied, request
+from tests.unit.founded import DOMAIN, ENCODER, living, request, today
 
 from sealcast.identity import certificates
 from sealcast.identity.authority import Authority, Wanted
@@ -34,7 +34,7 @@ def with_an_authority(check: Check) -> Callable[[], None]:
     @functools.wraps(check)
     def run() -> None:
         async def once(folder: Path) -> None:
-            authority = copied(folder / "authority", TODAY)
+            authority = living(folder / "authority")
             node = Node(authority=authority)
             async with node.client:
                 await check(node, authority)
@@ -48,7 +48,7 @@ def with_an_authority(check: Check) -> Callable[[], None]:
 
 
 def token(authority: Authority, wanted: Wanted = WANTED) -> str:
-    return authority.make_token(wanted, TODAY, who="ada").reveal().decode()
+    return authority.make_token(wanted, today(), who="ada").reveal().decode()
 
 
 def peer_of(chain_pem: bytes) -> dict[str, Any]:
@@ -73,7 +73,7 @@ async def test_the_root_and_the_places_are_told_to_everybody(
 ) -> None:
     root = await node.ask("GET", "/identity/authority.pem")
     assert root.headers["content-type"] == PEM
-    assert root.content == authority.bundle_pem(TODAY)
+    assert root.content == authority.bundle_pem(today())
     places = (await node.ask("GET", "/identity")).json()
     assert places["trust_domain"] == DOMAIN
     assert places["secure"] == "https://node.example:8444"
@@ -81,8 +81,8 @@ async def test_the_root_and_the_places_are_told_to_everybody(
 
 @with_an_authority
 async def test_what_was_revoked_is_told_to_everybody(node: Node, authority: Authority) -> None:
-    held = authority.issue(WANTED, TODAY, who="ada")
-    authority.revoke(ENCODER, Reason.KEY_COMPROMISE, TODAY, who="ada")
+    held = authority.issue(WANTED, today(), who="ada")
+    authority.revoke(ENCODER, Reason.KEY_COMPROMISE, today(), who="ada")
     answer = await node.ask("GET", "/identity/crl/client.crl")
     assert answer.headers["content-type"] == "application/pkix-crl"
     (entry,) = x509.load_der_x509_crl(answer.content)
@@ -156,7 +156,7 @@ async def test_guesses_are_bounded_by_address_and_flood_no_journal(
 async def test_whoever_shows_a_certificate_gets_the_next_one(
     node: Node, authority: Authority
 ) -> None:
-    held = authority.issue(WANTED, TODAY, who="ada")
+    held = authority.issue(WANTED, today(), who="ada")
     node.front.shown[SHOWN] = peer_of(held.chain_pem)
     answer = await node.post("/identity/renew", request(), media_type=PEM, connection=SHOWN)
     assert answer.status_code == 201
@@ -175,7 +175,7 @@ async def test_a_renewal_without_a_certificate_of_ours_is_refused(
     for method, path in (("POST", "/identity/renew"), ("GET", "/identity/renewal")):
         none = await node.ask(method, path, request(), media_type=PEM)
         problem(none, 403, "IDENTITY.RENEW_NO_CERTIFICATE")
-        foreign = ThrowAwayAuthority.create(DOMAIN, TODAY).issue_client(ENCODER, TODAY)
+        foreign = ThrowAwayAuthority.create(DOMAIN, today()).issue_client(ENCODER, today())
         node.front.shown[SHOWN] = peer_of(foreign.chain_pem)
         answer = await node.ask(method, path, request(), media_type=PEM, connection=SHOWN)
         problem(answer, 403, "IDENTITY.RENEW_UNKNOWN")
@@ -186,7 +186,7 @@ async def test_a_renewal_without_a_certificate_of_ours_is_refused(
 async def test_one_certificate_does_not_fill_the_store_with_its_successors(
     node: Node, authority: Authority
 ) -> None:
-    held = authority.issue(WANTED, TODAY, who="ada")
+    held = authority.issue(WANTED, today(), who="ada")
     node.front.shown[SHOWN] = peer_of(held.chain_pem)
     for _ in range(limits.RENEWALS_BURST):
         answer = await node.post("/identity/renew", request(), media_type=PEM, connection=SHOWN)

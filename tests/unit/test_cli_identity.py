@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, TODAY, copied, request
+from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, living, request
 
 from sealcast.cli import main
 from sealcast.cli.identity_due import SOMETHING_DUE
@@ -21,7 +21,7 @@ from sealcast.identity.store import Store
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An authority that the commands find by themselves, as on an operator's machine."""
     folder = tmp_path / "authority"
-    copied(folder, TODAY)
+    living(folder)
     passphrase = tmp_path / "passphrase"
     passphrase.touch(mode=0o600)
     passphrase.write_text(PASSPHRASE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.founded import DOMAIN, PASSPHRASE, TODAY, copied
+from tests.unit.founded import DOMAIN, PASSPHRASE, living, today
 
 from sealcast.cli import main
 from sealcast.identity import ThrowAwayAuthority, TokenIssuer, TokenKey, Verb
@@ -41,7 +41,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.authority: Authority = copied(folder / "authority", TODAY)
+        self.authority: Authority = living(folder / "authority")
         passphrase = folder / "passphrase"
         passphrase.touch(mode=0o600)
         passphrase.write_text(PASSPHRASE)
@@ -54,8 +54,8 @@ class Site:
         )
         self.config.write_text(self.settings)
 
-    def certificate(self, name: str, issued: datetime.datetime = TODAY) -> Path:
-        made = self.authority.issue(Wanted(name, name.partition("/")[0]), issued, who="test")
+    def certificate(self, name: str) -> Path:
+        made = self.authority.issue(Wanted(name, name.partition("/")[0]), today(), who="test")
         file = self.folder / f"{name.replace('/', '-')}.pem"
         file.write_bytes(made.chain_pem)
         return file
@@ -125,7 +125,7 @@ def test_a_revoked_certificate_is_refused_and_the_authority_says_why(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = site.certificate("encoder/venue-1")
-    site.authority.revoke("encoder/venue-1", Reason.KEY_COMPROMISE, TODAY, who="ada")
+    site.authority.revoke("encoder/venue-1", Reason.KEY_COMPROMISE, today(), who="ada")
     assert site.explain(str(file), "--verb", "publish", "--stream", STAGE, "--json") == 3
     [_secure, ts] = told(capsys)["doors"]
     assert (steps(ts)["revocation"], ts["code"]) == ("no", "IDENTITY.REVOKED")
@@ -226,6 +226,6 @@ def test_a_public_door_that_may_be_shown_a_certificate_is_asked_too(
 def test_every_door_of_a_node_can_be_asked_about(site: Site) -> None:
     settings = config.load(site.config)
     presented = Presented.read(site.certificate("admin/ada").read_bytes())
-    question = Question(Verb.ADMIN, "", TODAY)
+    question = Question(Verb.ADMIN, "", today())
     for plan in plans(settings):
         assert explain_certificate(settings, presented, question, plan.name).steps

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.founded import TODAY, copied
+from tests.unit.founded import living, today
 
 from sealcast.cli import main
 from sealcast.identity import ThrowAwayAuthority
@@ -24,13 +24,13 @@ DAY = datetime.timedelta(days=1)
 
 def reports(folder: Path, settings: str = "") -> dict[str, DoorReport]:
     text = f'[node]\nstate_dir = "{folder / "state"}"\n{settings}'
-    return {door.door: door for door in report(config.loads(text), TODAY)}
+    return {door.door: door for door in report(config.loads(text), today())}
 
 
 def certificate(folder: Path, lifetime: datetime.timedelta = 10 * DAY) -> str:
     """The settings of a door's own pair."""
-    authority = ThrowAwayAuthority.create("elsewhere", TODAY - 20 * DAY)
-    begun = TODAY - 5 * DAY
+    authority = ThrowAwayAuthority.create("elsewhere", today() - 20 * DAY)
+    begun = today() - 5 * DAY
     issued = authority.issue_server(["node.example"], begun, lifetime)
     chain, key = issued.save(folder, "own")
     return f'certificate = "{chain}"\nkey = "{key}"\n'
@@ -52,8 +52,8 @@ def test_before_the_first_start_nothing_is_made_and_nothing_complained_of(tmp_pa
 
 def test_after_a_start_the_throw_away_authority_is_named(tmp_path: Path) -> None:
     text = f'[node]\nstate_dir = "{tmp_path / "state"}"\n'
-    state = open_state_folder(config.loads(text), TODAY)
-    state.server(["localhost"], TODAY)
+    state = open_state_folder(config.loads(text), today())
+    state.server(["localhost"], today())
     door = reports(tmp_path)["secure"]
     assert door.shows is not None
     assert door.shows.days_left == 90
@@ -62,7 +62,7 @@ def test_after_a_start_the_throw_away_authority_is_named(tmp_path: Path) -> None
 
 
 def test_the_nodes_own_authority_is_named_with_what_it_last_issued(tmp_path: Path) -> None:
-    authority = copied(tmp_path / "authority", TODAY)
+    authority = living(tmp_path / "authority")
     settings = f"""
         trust_domain = "venue.example"
         names = ["node.venue.example"]
@@ -70,7 +70,7 @@ def test_the_nodes_own_authority_is_named_with_what_it_last_issued(tmp_path: Pat
         authority = "{tmp_path / "authority"}"
     """
     assert reports(tmp_path, settings)["public"].shows is None
-    OwnPair(authority, ["node.venue.example"], TODAY)
+    OwnPair(authority, ["node.venue.example"], today())
     door = reports(tmp_path, settings)["secure"]
     assert door.shows is not None
     assert (door.shows.days_left, door.shows_from) == (1, "the authority of venue.example")
@@ -80,7 +80,7 @@ def test_the_nodes_own_authority_is_named_with_what_it_last_issued(tmp_path: Pat
 
 
 def test_files_are_read_and_what_is_wrong_with_them_is_said(tmp_path: Path) -> None:
-    outside = ThrowAwayAuthority.create("cdn.example", TODAY - 350 * DAY)
+    outside = ThrowAwayAuthority.create("cdn.example", today() - 350 * DAY)
     bundle = tmp_path / "cdn.pem"
     bundle.write_bytes(outside.root_pem)
     pair = certificate(tmp_path)
@@ -137,8 +137,8 @@ def test_a_door_of_acme_shows_what_the_last_order_got(tmp_path: Path) -> None:
     """
     before = reports(tmp_path, settings)["public"]
     assert (before.shows, before.shows_from, before.complaints) == (None, "ACME", [])
-    issued = ThrowAwayAuthority.create("public.example", TODAY).issue_server(
-        ["node.example"], TODAY, 45 * DAY
+    issued = ThrowAwayAuthority.create("public.example", today()).issue_server(
+        ["node.example"], today(), 45 * DAY
     )
     AcmeStore(tmp_path / "state", "https://acme.example/directory").keep(
         KeyPair(issued.chain_pem, issued.key_pem)
