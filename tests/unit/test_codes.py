@@ -1,11 +1,15 @@
 """The table of codes: complete, readable, and the same in both languages."""
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
-from sealcast.codes import CODES, lookup, page, problem
+from sealcast import codes
+from sealcast.codes import CODES, lookup, page, problem, table
+from sealcast.codes.row import failures
 from sealcast.errors import Bug, LocalError, RemoteError, SealcastError
 from sealcast.legs import Stage
 
@@ -23,12 +27,31 @@ def test_every_row_says_what_happened_and_what_to_do() -> None:
         assert 200 <= row.http_status < 600, row.code
 
 
+def test_a_code_that_stands_twice_is_refused() -> None:
+    rows = failures("node", ("TEST.TWICE", "It happened.", "Do this."))
+    with pytest.raises(ValueError, match=r"TEST\.TWICE stands twice"):
+        table([rows, failures("path", ("TEST.TWICE", "It happened so.", "Do that."))])
+
+
+def test_all_codes_of_a_family_stand_in_one_file_and_all_files_are_in_the_table() -> None:
+    family_files: dict[str, str] = {}
+    rows = 0
+    for module in pkgutil.iter_modules(codes.__path__):
+        area = importlib.import_module(f"{codes.__name__}.{module.name}")
+        for row in getattr(area, "ROWS", ()):
+            assert CODES[row.code] is row
+            family = row.code.partition(".")[0]
+            assert family_files.setdefault(family, module.name) == module.name, row.code
+            rows += 1
+    assert rows == len(CODES)
+
+
 def test_every_code_that_python_names_is_in_the_table() -> None:
     named = {
         code
         for path in SOURCES.rglob("*.py")
         for code in CODE.findall(path.read_text("utf-8"))
-        if path.name != "codes.py"
+        if path.parent != SOURCES / "codes"
     }
     assert named - set(CODES) == set()
 
@@ -82,3 +105,7 @@ def test_a_detail_without_a_stop_does_not_run_into_the_remedy() -> None:
 def test_the_page_of_codes_is_the_table_of_today() -> None:
     made = Path(__file__).parents[2] / "docs" / "codes.md"
     assert made.read_text() == page(), "run: make docs"
+
+
+def test_the_page_has_a_section_for_every_code() -> None:
+    assert sorted(re.findall(r"^### (.*)$", page(), re.MULTILINE)) == sorted(CODES)
