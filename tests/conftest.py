@@ -1,6 +1,7 @@
 """What holds for every test: the kit's fixtures, each started when a test first asks for it; with
-REQUIRE_ALL=1 a skip is a failure, whoever asked for it; and no property has a deadline, because
-how long an example takes says more of the machine than of the code.
+REQUIRE_ALL=1 a skip is a failure, whoever asked for it; no property has a deadline, because how
+long an example takes says more of the machine than of the code; and workers (`pytest -n`) take
+tests file by file, the attacks all together.
 """
 
 from __future__ import annotations
@@ -10,12 +11,25 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("sealcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sealcast")
 
 # As plugins, so that their assertions explain themselves as those of a test do.
 pytest_plugins = ("sealcast.testing.fixtures", "sealcast.testing.evidence")
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Tests of a file share its fixtures; all attacks share one node with control legs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/attack" if file.startswith("tests/attack/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,7 @@ them by the digest of what they are made from.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -26,12 +27,16 @@ def go_program(name: str) -> Path:
     pins = b"".join((PINNED / file).read_bytes() for file in what)
     cache = Path(os.environ.get("SEALCAST_CACHE") or Path.home() / ".cache" / "sealcast")
     folder = cache / f"go-{hashlib.sha256(pins).hexdigest()[:12]}"
-    if not (folder / name).exists():
-        subprocess.run(
-            ["go", "install", "tool", "./workload_api"],
-            cwd=PINNED,
-            env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=readonly"},
-            check=True,
-            timeout=540,
-        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        # Another worker may be building them now.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / name).exists():
+            subprocess.run(
+                ["go", "install", "tool", "./workload_api"],
+                cwd=PINNED,
+                env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=readonly"},
+                check=True,
+                timeout=540,
+            )
     return folder / name
