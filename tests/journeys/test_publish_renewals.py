@@ -1,8 +1,9 @@
 """A stream whose encoder's certificate lasts twelve seconds: ten renewals and a new root, and the
 viewers' legs, pictures and sound know nothing of it.
 
-The field has certificates of hours and days; everything but their length is as there. The node runs
-under the policy `strict`, which ends a leg when its certificate ends.
+The field has certificates of hours and days; everything but their length is as there, and
+SEALCAST_RENEWAL_LIFE_S makes them longer (60 takes about seven minutes). The node runs under the
+policy `strict`, which ends a leg when its certificate ends.
 """
 
 from __future__ import annotations
@@ -44,16 +45,19 @@ from sealcast.identity.private_files import write_private
 from sealcast.identity.revocation import Reason
 from sealcast.identity.rolling import Keys, Roll, roll
 from sealcast.secret import Secret
+from sealcast.testing.browsers import ChromiumTab
+from sealcast.testing.evidence import wait_for_frames
+from sealcast.testing.fixtures import OpenChromium
 from sealcast.testing.node_process import COMMAND, Client, Node, running_node
 from sealcast.testing.requirement import require
 from sealcast.testing.waiting import wait_for
 
 STREAM = "stage"
-LIFETIME = datetime.timedelta(seconds=12)
+LIFETIME = datetime.timedelta(seconds=int(os.environ.get("SEALCAST_RENEWAL_LIFE_S", "12")))
 RENEWALS = 10
 ROLL_AFTER = 3
 DONE = Counter(ended=RENEWALS, live=1)
-OVERLAP = datetime.timedelta(seconds=30)
+OVERLAP = 2.5 * LIFETIME
 SETTINGS = f"""
 [policy]
 ingest = "strict"
@@ -173,6 +177,38 @@ class Viewer:
         return np.array(heard)
 
 
+class ViewerInChromium:
+    """The watch page, and whether it ever had to join again."""
+
+    # What the page says of itself, from now on.
+    _NOTE = """
+    ((state) => {
+      globalThis.first = globalThis.sealcast.pc;
+      globalThis.seen = [state()];
+      const note = () => globalThis.seen.push(state());
+      new MutationObserver(note).observe(document.body, { attributes: true });
+    })(() => document.body.dataset.state)
+    """
+
+    def __init__(self, tab: ChromiumTab) -> None:
+        self._tab = tab
+        self._frames = wait_for_frames(tab)["received"]["video"]["frames"]
+        tab.evaluate(self._NOTE)
+        self._resource = tab.evaluate("globalThis.sealcast.resource")
+
+    def goes_on(self) -> None:
+        """Waits for the next second of decoded pictures."""
+        self._frames = wait_for_frames(self._tab, self._frames + RATE)["received"]["video"][
+            "frames"
+        ]
+
+    def assert_never_joined_again(self) -> None:
+        seen = set(self._tab.evaluate("globalThis.seen"))
+        assert seen <= {"live", "stalled"}, seen
+        assert self._tab.evaluate("globalThis.sealcast.resource") == self._resource
+        assert self._tab.evaluate("globalThis.sealcast.pc === globalThis.first")
+
+
 @contextmanager
 def publishing(venue: Venue, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     with (venue.folder / "publish.log").open("wb") as errors:
@@ -224,7 +260,9 @@ def _steps(timestamps: Sequence[int]) -> set[int]:
     return {after - before for before, after in itertools.pairwise(timestamps)}
 
 
-def test_ten_renewals_and_a_new_root_cost_no_frame_and_no_viewer(tmp_path: Path) -> None:
+def test_ten_renewals_and_a_new_root_cost_no_frame_and_no_viewer(
+    tmp_path: Path, open_chromium: OpenChromium
+) -> None:
     require("core", "ffmpeg")
     own = found_own(tmp_path)
     with running_node(tmp_path / "node", own=own, settings=SETTINGS) as node:
@@ -244,12 +282,16 @@ def test_ten_renewals_and_a_new_root_cost_no_frame_and_no_viewer(tmp_path: Path)
             node.leg(stream=STREAM, role="ingest", state="live")
             viewers = [Viewer(node), Viewer(node)]
             wait_for(lambda: all(viewer.frames for viewer in viewers), what="first frames")
+            page = ViewerInChromium(open_chromium(node, node.url("watch", STREAM)))
             watching = {leg["id"] for leg in venue.legs("delivery")}
-            assert len(watching) == len(viewers)
+            assert len(watching) == len(viewers) + 1
             first = node.leg(stream=STREAM, role="ingest", state="live")["id"]
-            changed(ROLL_AFTER)
-            venue.new_root()
-            changed(RENEWALS)
+            for times in range(1, RENEWALS + 1):
+                changed(times)
+                page.goes_on()
+                if times == ROLL_AFTER:
+                    venue.new_root()
+            page.assert_never_joined_again()
             venue.take_roots()
             admin = node.client("admin/after")
             wait_for(lambda: states(venue.legs("ingest", admin)) == DONE, what="the last leg's end")
