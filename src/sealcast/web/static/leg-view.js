@@ -32,6 +32,7 @@ export class LegView {
   #askedNodeAt = -Infinity;
   #rateFrom = null;
   #saidStage = '';
+  #saidFailure = '';
 
   constructor({ stageList, seal, announce, onUpdate = () => {} }) {
     this.#stageList = new StageList(stageList);
@@ -110,14 +111,26 @@ export class LegView {
     this.#say(stages);
   }
 
-  /** Tells people who listen rather than look; only when a stage begins or fails, and once. */
+  /**
+   * Tells people who listen rather than look; only when a stage begins or fails, and once. A page that tries again by
+   * itself and meets the same failure says nothing more.
+   */
   #say(stages) {
     const current = this.tracker.current;
     const label = STAGES.find(({ name }) => name === current?.name)?.label;
-    let sentence = '';
-    if (current?.state === 'failed') sentence = `${label} failed. ${current.problem.title} ${current.problem.remedy}`;
-    else if (current) sentence = `${label}…`;
-    else if (stages.every(({ state }) => state === 'done')) sentence = 'Media is flowing. The leg is sealed.';
+    let sentence = this.#saidStage;
+    if (current?.state === 'failed') {
+      const { title, remedy, retryAfter } = current.problem;
+      sentence = `${retryAfter === null ? `${label} failed` : `Waiting at ${label}`}. ${title} ${remedy}`;
+      if (sentence === this.#saidFailure) return;
+      this.#saidFailure = sentence;
+    } else if (current) {
+      if (this.#saidFailure !== '' && current.name === STAGES[0].name) return;
+      sentence = `${label}…`;
+    } else if (stages.every(({ state }) => state === 'done')) {
+      sentence = 'Media is flowing. The leg is sealed.';
+      this.#saidFailure = '';
+    }
     if (sentence !== this.#saidStage) {
       this.#saidStage = sentence;
       this.#announce.textContent = sentence;

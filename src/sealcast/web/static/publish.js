@@ -114,6 +114,7 @@ async function connect() {
 function disconnect() {
   unguard();
   view.release();
+  fill(byId('meter'));
   session?.close();
   session = null;
   peer = null;

@@ -3,7 +3,7 @@
 import { breakable, element, fill } from './elements.js';
 import { STAGES } from './stages.js';
 
-const STATE_WORDS = { waiting: 'waiting', active: 'under way', done: 'done', failed: 'failed' };
+const STATE_WORDS = { waiting: 'waiting', active: 'under way', done: 'done', failed: 'failed', held: 'waiting, and tried again' };
 
 /** "0.4 ms", "12 ms", "1.3 s" */
 export function duration(ms) {
@@ -45,10 +45,11 @@ export class StageList {
     for (const stage of stages) {
       const item = this.#items.get(stage.name);
       // A failure that is tried again by itself is a wait, and does not shout.
-      item.root.dataset.state = stage.state === 'failed' && stage.problem.retryAfter !== null ? 'held' : stage.state;
+      const shown = stage.state === 'failed' && stage.problem.retryAfter !== null ? 'held' : stage.state;
+      item.root.dataset.state = shown;
       if (stage.state === 'active') item.root.setAttribute('aria-current', 'step');
       else item.root.removeAttribute('aria-current');
-      item.word.textContent = `: ${STATE_WORDS[stage.state]}`;
+      item.word.textContent = `: ${STATE_WORDS[shown]}`;
       fill(item.here, stage.state === 'failed' ? breakable(stage.problem.code) : duration(stage.tookMs));
       const seen = nodeStages?.find((candidate) => candidate.stage === stage.name);
       fill(item.node, seen ? nodeWords(seen) : '');

@@ -10,6 +10,7 @@ import { meterRows, showState } from './page-state.js';
 import { Problem } from './problem.js';
 import { MediaSession } from './whip-whep.js';
 
+const AWAY = new Set(['STREAM.ABSENT', 'STREAM.NOT_READY']);
 // Nothing decoded for this long while the leg is up: the publisher has paused, and the page says so.
 const STALL_MS = 3000;
 
@@ -29,6 +30,9 @@ let peer = null;
 let session = null;
 let unguard = () => {};
 let progress = { frames: 0, at: 0 };
+// Why the node says that the leg ended, until pictures flow again. That the stream is away until then is no news, and
+// must not stand in its place.
+let reason = null;
 
 offerToConsole(view, () => ({ peer, session }));
 
@@ -42,7 +46,7 @@ async function join() {
     over(Problem.local('PAGE.NO_WEBRTC'));
     return;
   }
-  showState('joining');
+  if (reason === null) showState('joining');
   showWaiting('Asking the node for the stream…');
   peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const media = new MediaStream();
@@ -87,7 +91,9 @@ function leave() {
 async function explain(mine, problem) {
   const leg = await view.askNode();
   if (session !== mine) return;
-  over(Problem.fromLeg(leg, problem));
+  const told = Problem.fromLeg(leg, problem);
+  if (told !== problem && told.retryAfter !== null) reason = told;
+  over(told);
 }
 
 function over(problem) {
@@ -95,6 +101,8 @@ function over(problem) {
   view.tracker.fail(shown);
   leave();
   byId('waiting').hidden = true;
+  // Nothing arrives any more.
+  fill(byId('meter'));
   enableControls(false);
   if (shown.status === 401 || shown.status === 403) {
     forgetToken();
@@ -102,7 +110,10 @@ function over(problem) {
     byId('token-form').hidden = false;
   }
   showState(shown.retryAfter === null ? 'failed' : 'waiting');
-  failure.show(shown, () => void join());
+  const again = () => void join();
+  if (reason !== null && (shown === reason || AWAY.has(shown.code))) {
+    failure.keep(reason, again, shown.retryAfter, 'Waiting for the stream to come back');
+  } else failure.show(shown, again);
 }
 
 function updated({ evidence, rates }) {
@@ -110,6 +121,8 @@ function updated({ evidence, rates }) {
   const now = performance.now();
   if (frames > progress.frames) {
     if (progress.frames === 0) {
+      reason = null;
+      failure.hide();
       byId('waiting').hidden = true;
       enableControls(true);
       passFocus(byId('token-form'), controls.play);
@@ -142,7 +155,7 @@ async function play() {
 }
 
 function showWaiting(text) {
-  byId('waiting').hidden = false;
+  byId('waiting').hidden = reason !== null;
   byId('waiting-text').textContent = text;
 }
 
