@@ -313,5 +313,5 @@ def test_without_an_authority_the_nodes_own_one_issues_but_not_by_profile(
     out = str(tmp_path / "out")
     assert run("issue", ENCODER, "--out", out) == 0
     assert "spiffe://sealcast.internal/" in capsys.readouterr().out
-    assert run("issue", ENCODER, "--profile", "encoder", "--out", out) == 1
-    assert "IDENTITY.NO_AUTHORITY" in capsys.readouterr().err
+    assert run("issue", ENCODER, "--profile", "encoder", "--out", out) == 2
+    assert "need an authority: --data" in capsys.readouterr().err

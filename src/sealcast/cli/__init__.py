@@ -21,14 +21,31 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
     try:
-        _command()(arguments)
+        _run(_command(), list(sys.argv[1:] if arguments is None else arguments))
     except SealcastError as error:
         print(f"sealcast: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if error.code == "CLI.BAD_ARGUMENT" else 1)
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         sys.stderr.close()
         sys.exit(0)
+
+
+def _run(app: App, arguments: list[str]) -> None:
+    from cyclopts import CycloptsError
+
+    from sealcast.cli.examples import examples
+    from sealcast.cli.wrong_usage import parser_refusal
+
+    chain, parsers, _ = app.parse_commands(arguments)
+    # `--help` is a command of its own to the parser.
+    words = [word for word in chain if not word.startswith("-")]
+    apps = parsers[: len(words) + 1]
+    apps[-1].help_epilogue = examples(words)
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise parser_refusal(error, words, apps) from error
 
 
 def _command() -> App:

@@ -10,6 +10,8 @@ app = App(
     name="sealcast",
     help="Live streaming in which every leg is encrypted and both of its ends are named.",
     version=__version__,
+    # Examples are shown as they are typed, line by line.
+    help_format="plaintext",
 )
 app.command(
     "sealcast.cli.serve:serve", name="serve", help="Run a node: doors, media, API and pages."
@@ -29,9 +31,6 @@ app.command(
     nothing of it. While the node is gone it is asked again and again, and FFmpeg runs on.
 
     Which stream it is, the node decides by the certificate's name.
-
-    sealcast publish tls://stream.example --identity venue-1/venue-1 --
-    -re -i in.mp4 -c:v libx264 -bf 0 -g 60 -c:a aac
     """,
 )
 app.command(

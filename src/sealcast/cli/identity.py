@@ -23,6 +23,7 @@ from sealcast.cli.authority_options import (
 )
 from sealcast.cli.durations import seconds
 from sealcast.cli.settings import ConfigFile, load_config, open_state
+from sealcast.cli.wrong_usage import bad_argument
 from sealcast.errors import LocalError
 from sealcast.identity import profiles
 from sealcast.identity.authority import Authority, Wanted
@@ -44,6 +45,7 @@ DataIfAny = Annotated[
         help="The authority's folder; without it the node's throw-away authority issues.",
     ),
 ]
+Name = Annotated[str, Parameter(help="Whose it is, such as encoder/venue-1.")]
 ProfileName = Annotated[
     str | None,
     Parameter(
@@ -123,7 +125,7 @@ def init(
 
 
 def issue(
-    name: str,
+    name: Name,
     *,
     out: Out,
     data: DataIfAny = None,
@@ -160,7 +162,7 @@ def issue(
 
 def sign(
     request: Annotated[Path, Parameter(help="A certificate signing request (PKCS#10, PEM).")],
-    name: str,
+    name: Name,
     *,
     out: Out,
     data: Data,
@@ -193,7 +195,7 @@ def sign(
 
 
 def token(
-    name: str,
+    name: Name,
     *,
     data: Data,
     profile: ProfileName = None,
@@ -232,7 +234,7 @@ def list_(*, data: Data, json_: AsJson = False) -> None:
     _print_rows(rows, as_json=json_)
 
 
-def show(name: str, *, data: Data, json_: AsJson = False) -> None:
+def show(name: Name, *, data: Data, json_: AsJson = False) -> None:
     """Show everything that was issued to NAME, with the newest certificate."""
     rows = open_authority(data).store.issued(name)
     if not rows:
@@ -257,7 +259,9 @@ def _wanted(
         profile=profile or name.partition("/")[0],
         side=None if as_ is None else Side(as_),
         hosts=hosts,
-        lifetime=None if lifetime is None else datetime.timedelta(seconds=seconds(lifetime)),
+        lifetime=None
+        if lifetime is None
+        else datetime.timedelta(seconds=seconds(lifetime, "--for")),
     )
 
 
@@ -265,11 +269,9 @@ def _throw_away(
     name: str, lifetime: str | None, config: Path | None, *of_an_authority: object
 ) -> tuple[Issued, bytes, str]:
     if any(option not in (None, (), "p256") for option in of_an_authority):
-        raise LocalError(
-            "IDENTITY.NO_AUTHORITY", "--profile, --as, --host and --key need an authority: --data."
-        )
+        raise bad_argument("--profile, --as, --host and --key need an authority: --data.")
     authority = open_state(load_config(config)).authority
-    valid = datetime.timedelta(seconds=seconds(lifetime or "90d"))
+    valid = datetime.timedelta(seconds=seconds(lifetime or "90d", "--for"))
     return (
         authority.issue_client(name, now(), valid),
         authority.root_pem,

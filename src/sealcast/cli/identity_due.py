@@ -38,7 +38,7 @@ def due(
     Ends are due in the last third of their life, and --within before its end at the earliest;
     authorities while a whole life of what they issue is left.
     """
-    at = now()
+    at, ahead = now(), datetime.timedelta(seconds=seconds(within, "--within"))
     lasting = judge.everything(open_authority(data), at)
     for path in bundle:
         try:
@@ -48,7 +48,7 @@ def due(
                 "IDENTITY.CERTIFICATE_MALFORMED", f"{path}: {error.strerror}."
             ) from error
         lasting += judge.of_bundle(pem, str(path))
-    found = judge.due(lasting, datetime.timedelta(seconds=seconds(within)), at)
+    found = judge.due(lasting, ahead, at)
     if json_:
         print(json.dumps([_facts(one, at) for one in found], indent=2))
     elif found:

@@ -1,7 +1,7 @@
 """`sealcast identity explain`: may this certificate or token do that, and why.
 
-Exit code 0: allowed at one door at least. 3: refused. 1, as everywhere: it could not be found out.
-So a script can tell a refusal from a file that is not there.
+Exit code 0: allowed at one door at least. 3: refused. 1 and 2, as everywhere: it could not be
+found out. So a script can tell a refusal from a file that is not there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import Parameter
 
 from sealcast.cli.settings import ConfigFile, load_config
+from sealcast.cli.wrong_usage import bad_argument
 from sealcast.errors import LocalError
 from sealcast.identity import TokenKey, TokenVerifier, Verb
 from sealcast.permission.rules import DoorName
@@ -70,8 +71,8 @@ def explain(
     settings = load_config(config)
     wanted = Verb(verb)
     if wanted.needs_stream != (stream is not None):
-        needs = "needs --stream" if wanted.needs_stream else "has no stream"
-        raise LocalError("CONFIG.BAD_VALUE", f"To {verb} {needs}.")
+        fits = "needs --stream" if wanted.needs_stream else "takes no --stream"
+        raise bad_argument(f"--verb {verb} {fits}.")
     question = Question(
         wanted,
         "" if stream is None else check_stream_name(stream),
@@ -80,7 +81,7 @@ def explain(
     by_token = certificate is None
     doors = (door,) if door is not None else doors_for(settings, wanted, by_token=by_token)
     if (certificate is None) == (token_file is None):
-        raise LocalError("CONFIG.BAD_VALUE", "Give a certificate, or --token-file.")
+        raise bad_argument("It takes CERTIFICATE or --token-file, one of the two.")
     if certificate is not None:
         presented = Presented.read(_read(certificate))
         authority = _authority(settings, data)
@@ -131,7 +132,10 @@ def _verifier(settings: Config) -> TokenVerifier:
 
     file = settings.state_dir() / TOKEN_KEY_FILE
     if not file.exists():
-        raise LocalError("CONFIG.BAD_VALUE", f"There is no {file}, so no token is signed here.")
+        raise bad_argument(
+            f"--token-file needs the key that signs tokens, and there is no {file}: start the node "
+            "once, or name its configuration with --config."
+        )
     return TokenVerifier(TokenKey.load_or_create(file))
 
 

@@ -16,7 +16,7 @@ from sealcast.identity.private_files import hand_out
 
 
 def request(
-    name: str,
+    name: Annotated[str, Parameter(help="Whose key it is, such as encoder/venue-1.")],
     *,
     key_uri_: Annotated[
         str,

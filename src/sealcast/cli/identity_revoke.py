@@ -22,7 +22,7 @@ REASONS: tuple[str, ...] = get_args(ReasonName)
 
 
 def revoke(
-    name: str,
+    name: Annotated[str, Parameter(help="Whose, such as encoder/venue-1.")],
     *,
     data: Data,
     reason: Annotated[ReasonName, Parameter(help="Why, by its name in RFC 5280.")] = "unspecified",

@@ -63,7 +63,7 @@ def roll(
     root instead, and the old one's key is not needed.
     """
     usual = rolling.OVERLAP_AFTER_A_THEFT if compromised else rolling.USUAL_OVERLAP
-    length = usual if overlap is None else datetime.timedelta(seconds=seconds(overlap))
+    length = usual if overlap is None else datetime.timedelta(seconds=seconds(overlap, "--overlap"))
     wanted = rolling.Roll(length, compromised, root)
     if dry_run:
         plan = rolling.plan(open_authority(data), wanted, now())

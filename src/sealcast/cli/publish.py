@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
+from sealcast.cli.wrong_usage import unknown_option
 from sealcast.errors import LocalError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 STDIN: Final = "-"
 _AGENT_STOP_S: Final = 30.0
+_OPTIONS: Final = ("--identity", "--ca", "--key", "--agent", "--node", "--ffmpeg")
 
 
 def publish(
@@ -61,6 +63,10 @@ def publish(
     from sealcast.cli.log_lines import to_standard_error
     from sealcast.client.publish import Address, IdentityFiles
 
+    for given in arguments:
+        # FFmpeg's options have one hyphen; what has two was meant for us.
+        if given.startswith("--"):
+            raise unknown_option(given, _OPTIONS)
     to_standard_error()
     files = IdentityFiles.named(identity, ca, key)
     address, source = Address.parse(url), _input(arguments, ffmpeg)

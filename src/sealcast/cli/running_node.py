@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import Parameter
 
 from sealcast.cli.settings import door_url, open_state
+from sealcast.cli.wrong_usage import bad_argument
 from sealcast.errors import LocalError, RemoteError
 from sealcast.identity import Verb
 from sealcast.identity.tokens import ANY_STREAM
@@ -105,11 +106,11 @@ def running_node(
     """What was given, and the rest from this machine's state folder. With a certificate (files of
     chain and key) it is asked at the door `secure`, and no token is made.
 
-    IDENTITY.CERTIFICATE_MALFORMED when only one of the two files is given.
+    CLI.BAD_ARGUMENT when only one of the two files is given.
     """
     chain, key = certificate
     if (chain is None) != (key is None):
-        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", "--cert and --key come together.")
+        raise bad_argument("--cert and --key come together.")
     shown = None if chain is None or key is None else (chain, key)
     needs_token = token is None and shown is None
     # A public certificate is proved by the system's own authorities.

@@ -19,6 +19,7 @@ from sealcast.identity import Verb
 from sealcast.identity.tokens import ANY_STREAM
 from sealcast.streams import check_stream_name
 
+Stream = Annotated[str, Parameter(help="Which stream, such as venue/stage-1.")]
 Lifetime = Annotated[str, Parameter(name="--for", help="How long it is valid: 90s, 15m, 1h, 7d.")]
 Subject = Annotated[
     str,
@@ -29,14 +30,14 @@ Subject = Annotated[
 
 
 def publish(
-    stream: str, *, lifetime: Lifetime = "1h", subject: Subject = "", config: ConfigFile = None
+    stream: Stream, *, lifetime: Lifetime = "1h", subject: Subject = "", config: ConfigFile = None
 ) -> None:
     """Print a token that publishes STREAM."""
     _issue(check_stream_name(stream), Verb.PUBLISH, lifetime, subject, config)
 
 
 def watch(
-    stream: str, *, lifetime: Lifetime = "1h", subject: Subject = "", config: ConfigFile = None
+    stream: Stream, *, lifetime: Lifetime = "1h", subject: Subject = "", config: ConfigFile = None
 ) -> None:
     """Print a token that watches STREAM."""
     _issue(check_stream_name(stream), Verb.WATCH, lifetime, subject, config)
@@ -48,8 +49,8 @@ def admin(*, lifetime: Lifetime = "1h", subject: Subject = "", config: ConfigFil
 
 
 def _issue(stream: str, verb: Verb, lifetime: str, subject: str, file: ConfigFile) -> None:
+    now, valid_s = time.time(), seconds(lifetime, "--for")
     state = open_state(load_config(file))
-    now, valid_s = time.time(), seconds(lifetime)
     print(state.issuer.issue(stream, verb, valid_s, subject, now=now), flush=True)
     until = datetime.datetime.fromtimestamp(now + valid_s, datetime.UTC)
     purpose = "to administer" if verb is Verb.ADMIN else f"to {verb} {stream}"

@@ -7,21 +7,23 @@ import contextlib
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from sealcast.cli.durations import seconds
-from sealcast.errors import LocalError, RemoteError
+from sealcast.cli.wrong_usage import bad_argument
+from sealcast.errors import RemoteError
 
 if TYPE_CHECKING:
     from sealcast.client import ViewerSession
 
 _SEAL_S = 15.0
+_Preset = Literal["strict", "standard", "compatible"]
 
 
 def watch(
-    url: str,
+    url: Annotated[str, Parameter(help="A watch page or a WHEP endpoint: https://HOST…")],
     *,
     token: Annotated[str | None, Parameter(help="A watch token, unless the stream is public.")] = (
         None
@@ -38,13 +40,13 @@ def watch(
         Parameter(help="PEM file of a viewer's chain, for a door that takes certificates."),
     ] = None,
     key: Annotated[Path | None, Parameter(help="PEM file of that chain's key.")] = None,
-    policy: Annotated[str, Parameter(help="strict, standard or compatible.")] = "standard",
+    policy: Annotated[_Preset, Parameter(help="What the leg must have.")] = "standard",
 ) -> None:
     """Watch the stream at URL (a watch page or a WHEP endpoint), and print the leg's seal."""
-    limit = None if lifetime is None else seconds(lifetime)
+    limit = None if lifetime is None else seconds(lifetime, "--for")
     certificate = None if cert is None or key is None else (cert, key)
     if certificate is None and (cert or key):
-        raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", "--cert and --key come together.")
+        raise bad_argument("--cert and --key come together.")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(url, token, save, limit, ca, certificate, policy))
 

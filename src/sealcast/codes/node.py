@@ -52,6 +52,11 @@ _NODE: Final = failures(
         "Use strict, standard or compatible.",
     ),
     (
+        "CLI.BAD_ARGUMENT",
+        "That is no command line of sealcast.",
+        "Correct that and run it again; nothing was done.",
+    ),
+    (
         "CLI.NOT_INSTALLED",
         "A package that the command needs is not installed.",
         "Install the command with its packages: pip install 'sealcast[server]'.",
