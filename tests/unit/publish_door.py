@@ -156,9 +156,14 @@ class Told:
     """What a publisher says."""
 
     lines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    warned: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def __call__(self, event: str, **values: object) -> None:
+    def info(self, event: str, **values: object) -> None:
         self.lines.append((event, values))
+
+    def warning(self, event: str, **values: object) -> None:
+        self.lines.append((event, values))
+        self.warned.append((event, values))
 
     def codes(self) -> list[str]:
         return [values["code"] for _, values in self.lines if "code" in values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from itertools import islice
@@ -16,6 +17,7 @@ from tests.unit.publish_door import Fed, Told, now, open_door, publisher, until
 
 from sealcast.client.publish import Address, FfmpegInput, IdentityFiles, PipeInput, Publishing
 from sealcast.client.publish.publishing import BACKLOG
+from sealcast.codes import lookup
 from sealcast.errors import LocalError, RemoteError, SealcastError
 from sealcast.identity import ThrowAwayAuthority
 from sealcast.ts.announcement import Word
@@ -146,6 +148,10 @@ def test_a_node_that_is_gone_is_asked_again_and_the_stream_goes_on_at_a_key_fram
             await publishing.end()
             assert_begins_well(door.came[1].packets)
             assert by_pid(door.came[1].packets, PICTURE) == by_pid(whole, PICTURE)
+            [(event, said)] = publishing.told.warned
+            assert event == "the node is gone"
+            assert "left out" in said["then"]
+            assert publishing.publishing.counts.ended_by_node == 1
             first, second = (came.announcement for came in door.came)
             assert first is not None
             assert second is not None
@@ -205,6 +211,9 @@ def test_a_refused_certificate_is_told_and_tried_again_until_a_better_one_is_the
             async with publisher(door) as publishing:
                 await until(lambda: publishing.told.said("not connected") == 2)
                 assert not publishing.source.started.is_set()
+                assert publishing.publishing.counts.failures >= 2
+                for _, said in publishing.told.warned:
+                    assert said["then"].endswith("nothing is encoded before")
                 door.enrol()
                 await until(publishing.source.started.is_set)
                 await publishing.end()
@@ -222,9 +231,18 @@ def test_a_new_certificate_that_is_refused_leaves_the_old_connection_alone(tmp_p
             await until(lambda: door.came and door.came[0].packets)
             door.enrol(foreign)
             await until(lambda: publishing.told.said("not connected"))
+            event, said = publishing.told.warned[0]
+            assert event == "not connected"
+            assert said["code"].startswith("TLS.")
+            assert said["why"].startswith(lookup(said["code"]).sentence)
+            assert said["do"] == lookup(said["code"]).remedy
+            assert re.fullmatch(
+                r"asked again in \d+\.\d s; the old connection carries the stream", said["then"]
+            )
             group = next(groups)
             publishing.feed(group)
             await publishing.end()
+            assert publishing.publishing.counts.failures == publishing.told.said("not connected")
             assert door.came[0].packets == sent + group
             assert publishing.publishing.counts.left_out == 0
 
@@ -243,6 +261,8 @@ def test_files_that_do_not_fit_are_waited_for(tmp_path: Path) -> None:
             door.files.chain.write_bytes(chain)
             await until(lambda: "TLS.KEY_MISMATCH" in publishing.told.codes())
             assert len(door.came) == 1
+            assert publishing.publishing.counts.unusable == 1
+            assert "the old one goes on" in publishing.told.warned[0][1]["then"]
             door.files.chain.write_bytes(newer)
             await until(lambda: len(door.came) == 2 and door.came[1].serial == serial)
             await publishing.end()

@@ -104,7 +104,7 @@ async def _publish(address: Address, files: IdentityFiles, source: StreamInput) 
     from sealcast.client.publish import Publishing
 
     log = structlog.get_logger()
-    publishing = Publishing(address, files, source, log.info)
+    publishing = Publishing(address, files, source, log)
     stopped = asyncio.create_task(stop_signals().wait())
     running = asyncio.create_task(publishing.run())
     try:
@@ -123,6 +123,9 @@ async def _publish(address: Address, files: IdentityFiles, source: StreamInput) 
             left_out=counts.left_out,
             connections=counts.connections,
             changes=counts.changes,
+            failures=counts.failures,
+            ended_by_node=counts.ended_by_node,
+            unusable=counts.unusable,
         )
     if not running.cancelled():
         running.result()

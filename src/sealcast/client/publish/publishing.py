@@ -52,14 +52,19 @@ KEEP_ALIVE_S: Final = 5.0
 of silence."""
 FIRST_RETRY_S: Final = 0.5
 LONGEST_RETRY_S: Final = 30.0
+_LEFT_OUT: Final = "what comes meanwhile is left out, up to a key frame"
 GARBAGE: Final = 1024 * 1024
 """Bytes without a packet among them after which the input is no transport stream."""
 
 
-class Tell(Protocol):
-    """One line of a log."""
+class Log(Protocol):
+    """A log whose lines have values; structlog's loggers are such."""
 
-    def __call__(self, event: str, **values: object) -> None: ...
+    def info(self, event: str, **values: object) -> object:
+        """What goes as it should."""
+
+    def warning(self, event: str, **values: object) -> object:
+        """What somebody may have to act on: with its code, why, and what is done about it."""
 
 
 @dataclass(slots=True)
@@ -72,6 +77,12 @@ class Counts:
     connections: int = 0
     changes: int = 0
     """Times that the stream went from one connection to the next without a gap."""
+    failures: int = 0
+    """Attempts at a connection that came to nothing: the node was not there, or refused."""
+    ended_by_node: int = 0
+    """Connections that the other end closed while the stream was going on."""
+    unusable: int = 0
+    """New files of the identity that could not be used when they were looked at."""
 
 
 @dataclass(slots=True)
@@ -94,13 +105,13 @@ class Publishing:
     """One stream on its way to one node."""
 
     def __init__(
-        self, address: Address, files: IdentityFiles, source: StreamInput, tell: Tell
+        self, address: Address, files: IdentityFiles, source: StreamInput, log: Log
     ) -> None:
         self.counts = Counts()
         self._address = address
         self._files = files
         self._source = source
-        self._tell = tell
+        self._log = log
         self._cutter = Cutter()
         self._switch = Switch()
         self._stamp = self._seen = files.stamp()
@@ -178,8 +189,8 @@ class Publishing:
         if present is not None and present.backlog > BACKLOG:
             self._abandon_coming()
             self._present, self._blocked = None, present
-            code = "PUBLISH.TOO_SLOW"
-            self._tell("the connection does not keep up", code=code, waiting=present.backlog)
+            error = RemoteError("PUBLISH.TOO_SLOW", f"{present.backlog} bytes wait.")
+            self._warn("the connection does not keep up", error, _LEFT_OUT)
         elif self._blocked is not None and self._blocked.backlog < BACKLOG // 4:
             self._coming, self._blocked = self._blocked, None
             self._begin_change()
@@ -199,12 +210,12 @@ class Publishing:
             return
         if before is not None:
             self.counts.changes += 1
-            self._tell("changed connections", **_told(self._present))
+            self._log.info("changed connections", **_told(self._present))
             leaving = asyncio.create_task(before.finish())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
         elif self._missed:
-            self._tell("goes on", left_out_packets=self._missed)
+            self._log.info("goes on", left_out_packets=self._missed)
         self._missed = 0
 
     # ---- connections ---------------------------------------------------------------------------
@@ -251,7 +262,9 @@ class Publishing:
         except SealcastError as error:
             # Whoever writes them may be in the middle of it; the old ones are still good.
             if not self._unread:
-                self._tell("the new identity cannot be used yet", **_why(error))
+                self.counts.unusable += 1
+                then = "the old one goes on; the files are looked at again"
+                self._warn("the new identity cannot be used yet", error, then)
             self._unread = True
             return
         self._unread = False
@@ -261,12 +274,14 @@ class Publishing:
     def _drop_closed(self) -> None:
         """Notice what the other end closed."""
         if self._coming is not None and not self._coming.is_open:
-            self._tell("the new connection is gone", **_why(self._coming.why))
+            why = self._coming.why
+            self.counts.ended_by_node += 1
             self._abandon_coming()
-            self._failed()
+            self._warn("the new connection is gone", why, self._asked_again(self._failed()))
         for gone in (self._present, self._blocked):
             if gone is not None and not gone.is_open:
-                self._tell("the node is gone", **_why(gone.why))
+                self.counts.ended_by_node += 1
+                self._warn("the node is gone", gone.why, f"asked again at once; {_LEFT_OUT}")
                 gone.abort()
                 self._present = self._blocked = None
                 self._finish_change_without_present()
@@ -285,6 +300,18 @@ class Publishing:
     def _failed(self) -> float:
         return self._retry.failed(time.monotonic())
 
+    def _asked_again(self, wait_s: float) -> str:
+        """What happens next, and to the stream meanwhile."""
+        if self._present is not None:
+            meanwhile = "the old connection carries the stream"
+        else:
+            meanwhile = _LEFT_OUT if self.counts.packets else "nothing is encoded before"
+        return f"asked again in {wait_s:.1f} s; {meanwhile}"
+
+    def _warn(self, event: str, error: SealcastError, then: str) -> None:
+        why = f"{error.row.sentence} {error.detail}".strip()
+        self._log.warning(event, code=error.code, why=why, then=then, do=error.row.remedy)
+
     async def _open(self) -> None:
         """One attempt at a connection with the newest certificate."""
         continues = self._present is not None
@@ -299,8 +326,8 @@ class Publishing:
             )
             answered = await opened.admitted(ADMIT_S)
         except SealcastError as error:
-            wait = self._failed()
-            self._tell("not connected", **_why(error), again_after=f"{wait:.1f} s")
+            self.counts.failures += 1
+            self._warn("not connected", error, self._asked_again(self._failed()))
         else:
             self._admit(opened, answered=answered)
             opened = None
@@ -313,7 +340,7 @@ class Publishing:
         self._retry.succeeded()
         self.counts.connections += 1
         told = _told(opened) if answered else {**_told(opened), "answer": "none"}
-        self._tell("connected", to=str(self._address), **told)
+        self._log.info("connected", to=str(self._address), **told)
         if self._present is None and self.counts.packets == 0:
             self._present = opened
         else:
@@ -339,7 +366,3 @@ def _told(connection: Connection) -> dict[str, object]:
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(presented.not_after_unix))
     tls = f"{facts.version} {facts.cipher} {facts.group}"
     return {"certificate": presented.serial, "until": until, "tls": tls}
-
-
-def _why(error: SealcastError) -> dict[str, object]:
-    return {"code": error.code, "why": f"{error.row.sentence} {error.detail}".strip()}
