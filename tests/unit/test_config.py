@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,97 @@ def test_any_text_gives_a_configuration_or_a_refusal(text: str) -> None:
         config.loads(text)
     except config.ConfigurationRefused as refused:
         assert refused.code.startswith("CONFIG.")  # noqa: PT017 - either outcome is right
+
+
+# ---- paths -------------------------------------------------------------------------------------
+
+EVERY_PLACE = """\
+[node]
+state_dir = "state"
+[identity]
+authority = "keys/authority"
+passphrase_file = "../secrets/passphrase"
+[acme]
+trust = "pebble.pem"
+[doors.public]
+certificate = "tls/cert.pem"
+key = "tls/key.pem"
+client_ca = "/etc/absolute.pem"
+[doors.secure]
+certificate = "~/cert.pem"
+key = "~/key.pem"
+client_ca = "clients.pem"
+[doors.ingest_ts]
+certificate = "acme"
+client_ca = "spiffe"
+[doors.origin]
+client_ca = "cdn.pem"
+"""
+WITHOUT_WORDS = EVERY_PLACE.replace('certificate = "acme"', "").replace('"spiffe"', '""')
+
+
+def test_a_path_in_the_file_is_relative_to_the_files_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path / "etc", tmp_path / "elsewhere"
+    for each in (folder, elsewhere):
+        each.mkdir()
+    (folder / "sealcast.toml").write_text(WITHOUT_WORDS)
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.chdir(tmp_path)
+    by_relative_name = config.load(Path("etc/sealcast.toml"))
+    monkeypatch.chdir(elsewhere)
+    loaded = config.load(Path("../etc/sealcast.toml").absolute())
+    doors = loaded.doors
+    assert loaded.state_dir().resolve() == folder / "state"
+    assert Path(loaded.identity.authority).resolve() == folder / "keys/authority"
+    assert Path(loaded.identity.passphrase_file).resolve() == tmp_path / "secrets/passphrase"
+    assert Path(loaded.acme.trust).resolve() == folder / "pebble.pem"
+    assert Path(doors.public.certificate).resolve() == folder / "tls/cert.pem"
+    assert Path(doors.public.key).resolve() == folder / "tls/key.pem"
+    assert doors.public.client_ca == "/etc/absolute.pem"
+    assert (doors.secure.certificate, doors.secure.key) == (
+        "/home/ada/cert.pem",
+        "/home/ada/key.pem",
+    )
+    assert Path(doors.secure.client_ca).resolve() == folder / "clients.pem"
+    assert doors.ingest_ts == config.IngestTsDoor()
+    assert Path(by_relative_name.doors.origin.client_ca) == folder / "cdn.pem"
+    assert config.loads(config.dumps(loaded)) == loaded
+
+
+def test_a_word_in_place_of_a_path_and_an_empty_one_stay(tmp_path: Path) -> None:
+    file = tmp_path / "sealcast.toml"
+    file.write_text(
+        '[spiffe]\nsocket = "unix:///run/spire.sock"\n'
+        '[doors.secure]\ncertificate = "spiffe"\nclient_ca = "spiffe"\n'
+    )
+    loaded = config.load(file)
+    assert (loaded.doors.secure.certificate, loaded.doors.secure.client_ca) == ("spiffe", "spiffe")
+    assert loaded.doors.public == config.PublicDoor()
+    assert loaded.spiffe.socket == "unix:///run/spire.sock"
+    assert loaded.identity == config.Identity()
+
+
+def test_a_file_that_is_a_link_has_the_neighbours_of_the_link(tmp_path: Path) -> None:
+    """As a ConfigMap of Kubernetes is mounted."""
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data/sealcast.toml").write_text('[node]\nstate_dir = "state"\n')
+    (tmp_path / "sealcast.toml").symlink_to("..data/sealcast.toml")
+    assert config.load(tmp_path / "sealcast.toml").state_dir() == tmp_path / "state"
+
+
+def test_every_setting_that_is_a_file_or_a_folder_is_a_path_to_the_schema() -> None:
+    """So that none is forgotten when one is added; EVERY_PLACE has them all."""
+    places, named = set(), set()
+    for table, described in config.schema()["$defs"].items():
+        for key, entry in described.get("properties", {}).items():
+            if entry.get("format") == "path":
+                places.add((table, key))
+                assert "folder of this file" in entry["$comment"]
+            about = entry.get("description", "")
+            if entry.get("type") == "string" and re.search(r"\b(PEM )?file\b|folder|live", about):
+                named.add((table, key))
+    assert places == named
+    keys = {key for _, key in places}
+    assert keys == set(re.findall(r"^(\w+) = ", EVERY_PLACE, re.MULTILINE))

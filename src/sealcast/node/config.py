@@ -23,6 +23,7 @@ from msgspec import Meta, Struct, field
 
 from sealcast.errors import LocalError
 from sealcast.node.config_judge import Complaint, judge, judge_meaning
+from sealcast.node.config_paths import Place, anchored
 from sealcast.permission.rules import Rule, usual_rules
 
 Preset = Literal["strict", "standard", "compatible"]
@@ -77,7 +78,7 @@ class Node(_Table, frozen=True):
     """The node itself."""
 
     state_dir: Annotated[
-        str, Meta(description="where keys and certificates live; empty: $XDG_STATE_HOME/sealcast")
+        Place, Meta(description="where keys and certificates live; empty: $XDG_STATE_HOME/sealcast")
     ] = ""
     names: Annotated[
         list[str],
@@ -118,15 +119,15 @@ class Door(_Table, frozen=True):
 
     bind: _Binds = field(default_factory=list)
     certificate: Annotated[
-        str,
+        Place,
         Meta(
             description="PEM file of the chain, or the word acme or spiffe (tables of these "
             "names); empty: the throw-away authority issues one"
         ),
     ] = ""
-    key: Annotated[str, Meta(description="PEM file of the chain's private key, mode 0600")] = ""
+    key: Annotated[Place, Meta(description="PEM file of the chain's private key, mode 0600")] = ""
     client_ca: Annotated[
-        str,
+        Place,
         Meta(
             description="PEM file of the authorities whose client certificates are admitted, where "
             "the door asks for one; empty: the throw-away authority"
@@ -259,14 +260,14 @@ class Identity(_Table, frozen=True):
     """The authority that names this node and whoever comes to it."""
 
     authority: Annotated[
-        str,
+        Place,
         Meta(
             description="folder of an authority (sealcast identity init); it issues the doors' "
             "certificates and enrols and renews others here; empty: the throw-away authority"
         ),
     ] = ""
     passphrase_file: Annotated[
-        str, Meta(description="file of mode 0600 with the passphrase of the authority's keys")
+        Place, Meta(description="file of mode 0600 with the passphrase of the authority's keys")
     ] = ""
 
 
@@ -302,7 +303,7 @@ class Acme(_Table, frozen=True):
         Meta(description="where to answer http-01 over plain HTTP, and nothing else; empty: shut"),
     ] = field(default_factory=list)
     trust: Annotated[
-        str,
+        Place,
         Meta(description="PEM file of who vouches for the directory itself; empty: the usual"),
     ] = ""
 
@@ -321,7 +322,10 @@ class Spiffe(_Table, frozen=True):
 
 
 class Config(_Table, frozen=True):
-    """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one."""
+    """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one.
+
+    A path that is not absolute is relative to the folder of the file; ~ is the home folder.
+    """
 
     node: Node = field(default_factory=Node)
     identity: Identity = field(default_factory=Identity)
@@ -359,7 +363,8 @@ class ConfigurationRefused(LocalError):  # noqa: N818 - named for what happened
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file.
+    """The configuration in a file. Its paths are absolute: those that were relative began at the
+    folder of the file.
 
     Raises `ConfigurationRefused` with every complaint when the file cannot be read or used.
     """
@@ -371,11 +376,11 @@ def load(path: Path) -> Config:
         raise ConfigurationRefused(
             "CONFIG.UNREADABLE", f"{path} cannot be read: {error}"
         ) from error
-    return loads(text, name=str(path))
+    return anchored(loads(text, name=str(path)), path.absolute().parent)
 
 
 def loads(text: str, *, name: str = "sealcast.toml") -> Config:
-    """The configuration in a text; `name` is how errors call it."""
+    """The configuration in a text; `name` is how errors call it. Its paths stay as they are."""
     try:
         document = tomllib.loads(text)
     except RecursionError:
