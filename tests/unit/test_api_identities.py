@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -32,7 +33,9 @@ def with_an_authority(check: Callable[[Node, Authority], Awaitable[None]]) -> Ca
 
         with tempfile.TemporaryDirectory() as scratch:
             folder, passphrase = Path(scratch) / "authority", Secret("correct horse battery")
-            found(folder, Founding(DOMAIN), passphrase, today(), who="ada")
+            # Long enough ago for what has ended since.
+            began = today() - datetime.timedelta(days=60)
+            found(folder, Founding(DOMAIN), passphrase, began, who="ada")
             asyncio.run(once(Authority.open(folder, lambda: passphrase)))
 
     run.__name__ = check.__name__
@@ -81,13 +84,72 @@ async def test_an_end_that_enrolled_again_after_it_was_revoked_is_listed_once_an
     assert (only["serial"], only["revoked_why"]) == (again.serial, None)
 
 
+async def _names(node: Node, query: str) -> list[str]:
+    told = (await node.ask("GET", f"/api/identities{query}", connection=ADMIN)).json()
+    assert told["total"] == 4
+    assert len(told["authorities"]) == 3, "a filter is for ends"
+    return [one["name"] for one in told["identities"]]
+
+
+@with_an_authority
+async def test_ends_are_found_by_name_by_how_they_stand_and_by_their_legs(
+    node: Node, authority: Authority
+) -> None:
+    now, month = today(), datetime.timedelta(days=30)
+    late = now - 0.8 * month
+    authority.issue(Wanted(VENUE, "encoder"), now, who="ada")
+    authority.issue(Wanted("encoder/venue-2", "encoder", lifetime=month), late, who="ada")
+    authority.issue(Wanted("encoder/lost", "encoder"), now, who="ada")
+    authority.revoke("encoder/lost", Reason.KEY_COMPROMISE, now, who="ada")
+    authority.issue(Wanted("viewer/vera", "viewer"), now - datetime.timedelta(days=1), who="ada")
+    answer = await node.post(f"/whip/{STREAM}", offer("sendonly"), connection=ENCODER)
+    assert answer.status_code == 201, answer.text
+    for query, names in (
+        ("", ["encoder/lost", VENUE, "encoder/venue-2", "viewer/vera"]),
+        ("?name=venue", [VENUE, "encoder/venue-2"]),
+        ("?name=VENUE-2", ["encoder/venue-2"]),
+        ("?name=encoder/venue-*", [VENUE, "encoder/venue-2"]),
+        ("?name=viewer/**", ["viewer/vera"]),
+        ("?name=venue-*", []),
+        ("?state=valid", [VENUE]),
+        ("?state=due", ["encoder/venue-2"]),
+        ("?state=expired&state=revoked", ["encoder/lost", "viewer/vera"]),
+        ("?legs=live", [VENUE]),
+        ("?legs=live&state=due", []),
+        ("?name=encoder/*&state=due&state=valid", [VENUE, "encoder/venue-2"]),
+    ):
+        assert await _names(node, query) == names, query
+    told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
+    assert [one["state"] for one in told["identities"]] == ["revoked", "valid", "due", "expired"]
+    assert {one["state"] for one in told["authorities"]} == {"valid"}
+
+
+@with_an_authority
+async def test_a_filter_that_is_not_understood_is_refused_and_not_left_out(
+    node: Node, authority: Authority
+) -> None:
+    for query, said in (
+        ("state=expird", "revoked, expired, due, valid"),
+        ("state=", "revoked, expired, due, valid"),
+        ("stat=due", "'stat' is not name, state or legs"),
+        ("legs=dead", "legs is live"),
+        ("legs=live&legs=live", "given once"),
+        ("name=a&name=b", "given once"),
+        ("name=a**", "at most one"),
+        ("name=%3Cscript%3E", "names are of letters"),
+        (f"name={'a' * 300}", "at most 256"),
+    ):
+        refused = await node.ask("GET", f"/api/identities?{query}", connection=ADMIN)
+        assert said in problem(refused, 400, "HTTP.MALFORMED")["detail"], query
+
+
 def test_a_node_without_an_authority_says_so_to_administrators_alone() -> None:
     async def check() -> None:
         node = Node()
         async with node.client:
             problem(await node.ask("GET", "/api/identities"), 401, "TOKEN.MISSING")
             told = (await node.ask("GET", "/api/identities", connection=ADMIN)).json()
-        assert told == {"trust_domain": None, "authorities": [], "identities": []}
+        assert told == {"trust_domain": None, "authorities": [], "total": 0, "identities": []}
 
     asyncio.run(check())
 

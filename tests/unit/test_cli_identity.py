@@ -100,6 +100,27 @@ def test_the_list_and_one_name_are_shown_to_people_and_programs(
     assert "IDENTITY.UNKNOWN:" in capsys.readouterr().err
 
 
+def test_the_list_can_be_that_of_some_names_and_of_the_ends_that_stand_so(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (ENCODER, ENCODER, "encoder/lost", "viewer/vera"):
+        assert run("issue", name, "--out", "out") == 0
+    assert run("revoke", "encoder/lost", "--reason", "keyCompromise") == 0
+    capsys.readouterr()
+
+    def listed(*options: str) -> list[str]:
+        assert run("list", "--json", *options) == 0
+        return [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+    assert listed("--name", "encoder/*") == ["encoder/lost", ENCODER, ENCODER]
+    assert listed("--name", "VERA") == ["viewer/vera"]
+    assert listed("--state", "valid") == [ENCODER, "viewer/vera"], "what counts, once each"
+    assert listed("--state", "revoked", "--state", "due") == ["encoder/lost"]
+    assert listed("--state", "valid", "--name", "viewer") == ["viewer/vera"]
+    assert run("list", "--name", "a**") == 1
+    assert "CONFIG.BAD_VALUE" in capsys.readouterr().err
+
+
 def test_an_end_called_authority_keeps_its_certificate_beside_the_root(
     data: Path, tmp_path: Path
 ) -> None:

@@ -28,11 +28,13 @@ from sealcast.errors import LocalError
 from sealcast.identity import profiles
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.authority_keys import InToken
+from sealcast.identity.ends import State, in_state
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
 from sealcast.identity.issued import Certified, Issued, check_place, stem_of
 from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import hand_out, read_passphrase
 from sealcast.identity.profiles import Side
+from sealcast.permission import finder
 from sealcast.secret import Secret
 
 if TYPE_CHECKING:
@@ -228,10 +230,29 @@ def token(
     print(text)
 
 
-def list_(*, data: Data, json_: AsJson = False) -> None:
-    """List what was issued, the newest first."""
-    rows = open_authority(data).store.issued()
-    _print_rows(rows, as_json=json_)
+def list_(
+    *,
+    data: Data,
+    name: Annotated[
+        str, Parameter(help="Part of the name, or a pattern: encoder/venue-*, viewer/**.")
+    ] = "",
+    state: Annotated[
+        tuple[Literal["valid", "due", "expired", "revoked"], ...],
+        Parameter(
+            help="Only the ends that stand so, each with the one certificate that counts; "
+            "may be repeated."
+        ),
+    ] = (),
+    json_: AsJson = False,
+) -> None:
+    """List what was issued, the newest first; with --state the ends, by name."""
+    try:
+        fits = finder(name)
+    except ValueError as error:
+        raise LocalError("CONFIG.BAD_VALUE", f"--name: {error}.") from None
+    authority = open_authority(data)
+    rows = in_state(authority, set(map(State, state)), now()) if state else authority.store.issued()
+    _print_rows([row for row in rows if fits(row.name)], as_json=json_)
 
 
 def show(name: Name, *, data: Data, json_: AsJson = False) -> None:

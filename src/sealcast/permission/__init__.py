@@ -16,7 +16,7 @@ public may be watched by anybody, and a stream that lists its publishers has no 
 """
 
 from sealcast.permission.decision import Asked, Decision, Reason, decide
-from sealcast.permission.pattern import Pattern
+from sealcast.permission.pattern import Pattern, finder
 from sealcast.permission.rules import Rule, Rulebook, Who, usual_rules
 from sealcast.permission.subject import (
     NOBODY,
@@ -44,6 +44,7 @@ __all__ = [
     "Token",
     "Who",
     "decide",
+    "finder",
     "identity_of",
     "subject_of",
     "usual_rules",

@@ -10,6 +10,7 @@ is bounded by the length of the name whatever the pattern is.
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +53,20 @@ class Pattern:
             return False
         # A name without a letter between two slashes is none.
         return all(parts) and all(map(_fits, self.parts, parts))
+
+
+def finder(text: str) -> Callable[[str], bool]:
+    """What people type to find names of ends, in letters of either case: a pattern if it has a `*`,
+    else any part of the name; nothing finds all. ValueError with a sentence for anything else.
+    """
+    text = text.lower()
+    if "*" in text:
+        return Pattern.parse(text).matches
+    if len(text) > LONGEST:
+        raise ValueError(f"a part of a name has at most {LONGEST} characters")
+    if not _LETTERS.union("/").issuperset(text):
+        raise ValueError("names are of letters, digits, '.', '_', '-' and slashes")
+    return lambda name: text in name
 
 
 def _part(text: str) -> tuple[str, str] | str:

@@ -1,7 +1,14 @@
 """`GET /api/identities`: every identity of the node's own authority, its legs, its days left.
 
 Does: joins what the authority's store says with the legs of the ledger, by SPIFFE ID; of an end
-that has none but revoked certificates, the newest of them and why. For administrators.
+that has none but revoked certificates, the newest of them and why. For administrators, who may ask
+for some of them:
+
+    name=TEXT    part of the name, or a pattern of it: encoder/venue-*, viewer/**
+    state=STATE  valid, due, expired or revoked; may be repeated
+    legs=live    that have a leg now
+
+`total` says how many there are in all. The authorities are always there.
 
 Does not: change anything, or know identities of other authorities; their legs are in `/api/legs`.
 A node without an authority of its own answers with empty lists and no trust domain.
@@ -12,16 +19,23 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sealcast.identity.due import Kind, Lasting, everything, newest, revoked
+from sealcast.errors import RemoteError
+from sealcast.identity.due import Lasting
+from sealcast.identity.ends import End, State, authorities_and_ends
+from sealcast.identity.ends import state as judged
 from sealcast.keying.agreement import Proof
 from sealcast.node.api.access import Access
 from sealcast.node.switchboard import Switchboard
+from sealcast.permission import finder
 
 if TYPE_CHECKING:
     from sealcast.identity.authority import Authority
@@ -46,53 +60,81 @@ class IdentitiesApi:
 
     async def _identities(self, request: Request) -> Response:
         self._access.administrator(request)
-        told = _NONE if self._authority is None else await self._told(self._authority)
+        wanted = _Wanted.of(request.query_params)
+        told = _NONE if self._authority is None else await self._told(self._authority, wanted)
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
-    async def _told(self, authority: Authority) -> dict[str, object]:
+    async def _told(self, authority: Authority, wanted: _Wanted) -> dict[str, object]:
         now = datetime.datetime.now(datetime.UTC)
-        authorities, ends = await asyncio.to_thread(_read, authority, now)
+        authorities, ends = await asyncio.to_thread(authorities_and_ends, authority, now)
         legs: defaultdict[str, list[Leg]] = defaultdict(list)
         for leg in self._board.ledger.living():
             if leg.peer.proof is Proof.CERTIFICATE:
                 legs[leg.peer.name].append(leg)
         return {
             "trust_domain": authority.trust_domain,
-            "authorities": [_time(one, now) for one in authorities],
+            "authorities": [{**_time(one, now), "state": judged(one, now)} for one in authorities],
+            "total": len(ends),
             "identities": [
-                {**_time(one, now), **_row(row), **_legs(legs[row.uri])} for one, row in ends
+                {
+                    **_time(end.lasting, now),
+                    "state": end.state(now),
+                    **_row(end.row),
+                    **_legs(legs[end.row.uri]),
+                }
+                for end in ends
+                if wanted.fits(end, bool(legs[end.row.uri]), now)
             ],
         }
 
 
-_NONE: dict[str, object] = {"trust_domain": None, "authorities": [], "identities": []}
+_NONE: dict[str, object] = {
+    "trust_domain": None,
+    "authorities": [],
+    "total": 0,
+    "identities": [],
+}
 
 
-def _read(
-    authority: Authority, now: datetime.datetime
-) -> tuple[list[Lasting], list[tuple[Lasting, IssuedRow]]]:
-    """The authorities; the ends, by name."""
-    # The rows first: what is issued in between is missing from both. What is revoked in between is
-    # missing from the second and in the third.
-    rows = {row.serial: row for row in newest(authority).values()}
-    lasting = everything(authority, now)
-    ends = [(one, rows[one.serial]) for one in lasting if one.serial in rows]
-    ends += [(_over(row), row) for row in revoked(authority)]
-    ends.sort(key=lambda end: (end[0].name, end[0].side))
-    return [one for one in lasting if one.kind is not Kind.END], ends
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a question asks for."""
 
+    name: Callable[[str], bool]
+    states: frozenset[State]
+    """Any, if there is none."""
+    live: bool
 
-def _over(row: IssuedRow) -> Lasting:
-    """What was revoked is not due: nobody is to renew it."""
-    return Lasting(
-        kind=Kind.END,
-        name=row.name,
-        side=row.side,
-        serial=row.serial,
-        not_before_unix=row.not_before_unix,
-        not_after_unix=row.not_after_unix,
-        warn_s=0,
-    )
+    @staticmethod
+    def of(query: QueryParams) -> _Wanted:
+        """HTTP.MALFORMED, also for a word that is none: a monitor whose filter is not understood
+        would be told that all is well.
+        """
+        for key in query:
+            if key not in ("name", "state", "legs"):
+                raise RemoteError("HTTP.MALFORMED", f"{key[:40]!r} is not name, state or legs.")
+        if len(query.getlist("name")) > 1 or len(query.getlist("legs")) > 1:
+            raise RemoteError("HTTP.MALFORMED", "name and legs are given once.")
+        try:
+            name = finder(query.get("name", ""))
+        except ValueError as error:
+            raise RemoteError("HTTP.MALFORMED", f"name: {error}.") from None
+        states = query.getlist("state")
+        for state in states:
+            if state not in frozenset(State):
+                raise RemoteError(
+                    "HTTP.MALFORMED", f"state is {', '.join(State)}; it was {state[:40]!r}."
+                )
+        if query.get("legs", "live") != "live":
+            raise RemoteError("HTTP.MALFORMED", "legs is live.")
+        return _Wanted(name, frozenset(map(State, states)), "legs" in query)
+
+    def fits(self, end: End, has_legs: bool, now: datetime.datetime) -> bool:
+        return (
+            self.name(end.lasting.name)
+            and (not self.states or end.state(now) in self.states)
+            and (has_legs or not self.live)
+        )
 
 
 def _row(row: IssuedRow) -> dict[str, object]:
