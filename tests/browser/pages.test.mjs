@@ -5,7 +5,8 @@ import { test } from 'node:test';
 
 import { streamName, streamPath } from '../../src/sealcast/web/static/address.js';
 import { dtlsVersion, fingerprintsOf, ratesBetween, srtpProfile } from '../../src/sealcast/web/static/evidence.js';
-import { bySoonest, moment, reason, standing, summary, timeLeft } from '../../src/sealcast/web/static/identity-standing.js';
+import { filterOf, queryOf } from '../../src/sealcast/web/static/identity-filter.js';
+import { bySoonest, moment, reason, summary, timeLeft } from '../../src/sealcast/web/static/identity-standing.js';
 import { Problem } from '../../src/sealcast/web/static/problem.js';
 import { buildFragment, credentialsOf, mergeFragment } from '../../src/sealcast/web/static/sdpfrag.js';
 import { sealFacts } from '../../src/sealcast/web/static/seal.js';
@@ -183,14 +184,9 @@ test('a failure of the node carries the instance that leads to the line of its l
 });
 
 const DAY_S = 86400;
-const identity = (name, left, more = {}) => ({ name, side: 'client', left_s: left, due: false, revoked_unix: null, revoked_why: null, ...more });
-
-test('an identity is revoked before it is expired, and due only while it lives', () => {
-  assert.equal(standing(identity('a', 90 * DAY_S)), 'valid');
-  assert.equal(standing(identity('a', 20 * DAY_S, { due: true })), 'due');
-  assert.equal(standing(identity('a', 0, { due: true })), 'expired');
-  assert.equal(standing(identity('a', -5, { revoked_unix: 7 })), 'revoked');
-  assert.equal(standing({ kind: 'root', name: 'venue.example', side: '', left_s: DAY_S, due: false }), 'valid', 'authorities have no such field');
+const identity = (name, left, more = {}) => ({
+  ...{ name, side: 'client', left_s: left, revoked_unix: null, revoked_why: null },
+  ...{ state: 'revoked_unix' in more ? 'revoked' : left <= 0 ? 'expired' : 'valid', ...more },
 });
 
 test('what ends soonest stands first, and after all others what was revoked, the last first', () => {
@@ -226,8 +222,17 @@ test('moments are in UTC to the minute, and reasons are words', () => {
 });
 
 test('the summary counts what wants attention', () => {
-  assert.equal(summary([]), '0 identities');
-  assert.equal(summary([identity('a', DAY_S)]), '1 identity');
-  const all = [identity('a', DAY_S), identity('b', -1), identity('c', 5, { due: true }), identity('d', 5, { revoked_unix: 1 })];
-  assert.equal(summary(all), '4 identities: 1 expired, 1 due, 1 revoked');
+  assert.equal(summary([], 0), '0 identities');
+  assert.equal(summary([identity('a', DAY_S)], 1), '1 identity');
+  const all = [identity('a', DAY_S), identity('b', -1), identity('c', 5, { state: 'due' }), identity('d', 5, { revoked_unix: 1 })];
+  assert.equal(summary(all, 4), '4 identities: 1 expired, 1 due, 1 revoked');
+  assert.equal(summary(all, 200), '4 of 200 identities: 1 expired, 1 due, 1 revoked');
+});
+
+test('a filter of identities is the same in the address, in the question and in the form', () => {
+  for (const query of ['', '?name=encoder/venue-*', '?name=viewer/**&state=due&state=expired&legs=live', '?legs=live']) {
+    assert.equal(queryOf(filterOf(query)), query);
+  }
+  assert.equal(queryOf({ name: ' a&b=c#d ', states: [], live: false }), '?name=a%26b%3Dc%23d', 'what is typed stays a value');
+  assert.equal(queryOf({ name: ' ', states: [], live: false }), '');
 });

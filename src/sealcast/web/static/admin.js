@@ -19,7 +19,7 @@ let legs = [];
 
 const who = await enterAdministration();
 if (who.problem) refuse(who.problem);
-else keepAsking('/api/legs', POLL_MS, { shown: show, refused: refuse });
+else keepAsking(() => '/api/legs', POLL_MS, { shown: show, refused: refuse });
 
 over.addEventListener('change', draw);
 

@@ -1,22 +1,15 @@
 // How an identity stands: what it is called, how urgent it is, how long it has left.
 //
-// Does: turns what `GET /api/identities` says into words and an order. Does not: show anything, or ask this machine's
-// clock; the node says what is left.
+// Does: turns what `GET /api/identities` says into words and an order. Does not: show anything, or judge; the node says
+// how it stands (`state`) and what is left.
 
 const MINUTE_S = 60;
 const HOUR_S = 3600;
 const DAY_S = 86400;
 
-/** `revoked`, `expired`, `due` (within the last third of its life) or `valid`. */
-export function standing({ revoked_unix: revoked, left_s: left, due }) {
-  if (revoked !== null && revoked !== undefined) return 'revoked';
-  if (left <= 0) return 'expired';
-  return due ? 'due' : 'valid';
-}
-
 /** What ends soonest first; after all others what was revoked, the last first: nothing is left to do there. */
 export function bySoonest(identities) {
-  const isOver = (one) => standing(one) === 'revoked';
+  const isOver = ({ state }) => state === 'revoked';
   return [...identities].sort(
     (a, b) =>
       isOver(a) - isOver(b) ||
@@ -28,9 +21,8 @@ export function bySoonest(identities) {
 
 /** "89.9 days left", "7 h left", "expired 2 days ago"; of what was revoked "revoked". */
 export function timeLeft(one) {
-  const state = standing(one);
-  if (state === 'revoked') return 'revoked';
-  return state === 'expired' ? `expired ${duration(-one.left_s)} ago` : `${duration(one.left_s)} left`;
+  if (one.state === 'revoked') return 'revoked';
+  return one.state === 'expired' ? `expired ${duration(-one.left_s)} ago` : `${duration(one.left_s)} left`;
 }
 
 function duration(seconds) {
@@ -50,11 +42,12 @@ export function reason(name) {
   return name ? name.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase() : '';
 }
 
-/** "4 identities: 1 expired, 1 revoked" */
-export function summary(identities) {
+/** "4 identities: 1 expired, 1 revoked"; "4 of 200 identities: …" where there are more than are shown. */
+export function summary(identities, total) {
   const counted = new Map();
-  for (const one of identities) counted.set(standing(one), (counted.get(standing(one)) ?? 0) + 1);
+  for (const { state } of identities) counted.set(state, (counted.get(state) ?? 0) + 1);
   const told = ['expired', 'due', 'revoked'].filter((state) => counted.has(state)).map((state) => `${counted.get(state)} ${state}`);
-  const all = `${identities.length} ${identities.length === 1 ? 'identity' : 'identities'}`;
+  const some = identities.length === total ? '' : `${identities.length} of `;
+  const all = `${some}${total} ${total === 1 ? 'identity' : 'identities'}`;
   return told.length === 0 ? all : `${all}: ${told.join(', ')}`;
 }

@@ -2,8 +2,14 @@
 
 import { commandsIn, element, fill } from './elements.js';
 
+// What each box shows: the same refusal again, as of a page that asks every few seconds, is not read aloud again.
+const shown = new WeakMap();
+
 /** `wait` is a paragraph of the caller's, for a countdown. */
 export function showRefusal(root, problem, wait = null) {
+  const key = JSON.stringify([problem.code, problem.title, problem.detail, problem.remedy]);
+  if (wait === null && !root.hidden && shown.get(root) === key) return;
+  shown.set(root, key);
   fill(
     root,
     element('p', { class: 'refusal-title' }, problem.title),
