@@ -1,7 +1,7 @@
 """Killed at every step: of issuing, enrolling, founding and writing files.
 
-A process is forked for each line of `sealcast.identity` that the work passes; it kills itself there
-as a loss of power would (SIGKILL: no handler, no `finally`), and what it left is looked at.
+At every line of `sealcast.identity` that the work passes (see `killed`); what that left is looked
+at, and gone on with.
 """
 
 from __future__ import annotations
@@ -9,77 +9,26 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import shutil
-import signal
 import sqlite3
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.unit.founded import DOMAIN, ENCODER, NOW, PASSPHRASE, copied, request
+from tests.unit.killed import every_line
 
-from sealcast import identity
 from sealcast.errors import LocalError, SealcastError
 from sealcast.identity import keys_at_rest
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.founding import Founding, found
 from sealcast.identity.private_files import write_private
 from sealcast.identity.renewing import Presented
-from sealcast.identity.store import STORE_FILE
 from sealcast.secret import Secret
 
 WANTED = Wanted(ENCODER, "encoder")
-ROOM = str(Path(identity.__file__).parent)
-Trace = Callable[[FrameType, str, Any], Any]
-
-
-def killed_at(line: int, work: Callable[[], object], room: str = ROOM) -> bool:
-    """Does `work` in a process of its own that dies before the line with this number, counted in
-    the files below `room`; False if the work was over before.
-    """
-    child = os.fork()
-    if child == 0:
-        seen = 0
-
-        def trace(frame: FrameType, event: str, _: object) -> Trace | None:
-            nonlocal seen
-            if not frame.f_code.co_filename.startswith(room):
-                return None
-            if event == "line":
-                seen += 1
-                if seen == line:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        try:
-            sys.settrace(trace)
-            work()
-            sys.settrace(None)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0, "the work failed"
-    return False
-
-
-def every_line(work: Callable[[], object], room: str = ROOM) -> Iterator[int]:
-    """Kills `work` at its first line, its second, …; yields after each, until it is done."""
-    line = 1
-    while killed_at(line, work, room):
-        yield line
-        line += 1
-    assert line > 10, "hardly anything was traced"
-    yield line
 
 
 def check(authority: Authority) -> list[str]:
@@ -103,26 +52,35 @@ def check(authority: Authority) -> list[str]:
     return serials
 
 
+@pytest.mark.parametrize("older", [False, True], ids=["the first", "beside an older one"])
 def test_issuing_killed_at_any_line_leaves_a_store_that_knows_every_certificate(
-    tmp_path: Path,
+    older: bool, tmp_path: Path
 ) -> None:
     authority, out = copied(tmp_path / "authority"), tmp_path / "out"
     # The passphrase is asked for once, here; the children inherit the opened key.
-    authority.issue(WANTED, NOW, who="ada")
+    first = authority.issue(WANTED, NOW, who="ada")
+    if older:
+        first.save(out, "venue-1")
 
     def work() -> None:
         authority.issue(WANTED, NOW, who="ada").save(out, "venue-1")
 
-    known = set(check(authority))
-    for _ in every_line(work):
+    known, files = set(check(authority)), {"venue-1.pem", "venue-1-key.pem"}
+    issued = 0
+    for _ in every_line(work, tmp_path):
         serials = check(authority)
         assert len(set(serials)) == len(serials)
         assert known <= set(serials), "nothing is forgotten"
         assert len(serials) <= len(known) + 1
-        known = set(serials)
-        _check_files(out, known)
-    assert {path.name for path in out.iterdir()} == {"venue-1.pem", "venue-1-key.pem"}
-    assert authority.issue(WANTED, NOW, who="ada").serial not in known
+        issued += len(serials) - len(known)
+        if out.exists():
+            _check_files(out, set(serials))
+        again = authority.issue(WANTED, NOW, who="ada")
+        assert again.serial not in serials
+        again.save(out, "venue-1")
+        assert {path.name for path in out.iterdir()} == files, "what was left is swept"
+        _check_files(out, {again.serial})
+    assert issued >= len(files), "between the record and each of the files, and at the end"
 
 
 def _check_files(out: Path, known: set[str]) -> None:
@@ -146,22 +104,24 @@ def test_enrolling_killed_at_any_line_uses_the_token_with_its_certificate_or_not
     authority, asked = copied(tmp_path / "authority"), request()
     authority.issue(Wanted("encoder/other", "encoder"), NOW, who="ada")
     token = authority.make_token(WANTED, NOW, who="ada").reveal().decode()
-    before = tmp_path / "before"
-    shutil.copytree(authority.folder, before)
     used = unused = 0
-    for _ in every_line(lambda: authority.enrol(asked, token, WANTED, NOW, who="stranger")):
+
+    def work() -> None:
+        authority.enrol(asked, token, WANTED, NOW, who="stranger")
+
+    for _ in every_line(work, tmp_path):
         check(authority)
         rows, (held,) = authority.store.issued(ENCODER), authority.store.tokens()
         assert (held.used_unix is not None) == (len(rows) == 1)
         if rows:
             used += 1
-            for path in authority.folder.glob(f"{STORE_FILE}*"):
-                path.unlink()
-            shutil.copyfile(before / STORE_FILE, authority.store.file)
+            with pytest.raises(SealcastError):
+                work()
         else:
             unused += 1
-    assert used >= 2, "once after the commit, once to the end"
-    assert unused > 10
+            work()
+    assert used >= 1
+    assert unused >= 2, "before the transaction and within it"
 
 
 def test_renewing_killed_at_any_line_leaves_a_store_that_knows_every_certificate(
@@ -170,12 +130,14 @@ def test_renewing_killed_at_any_line_leaves_a_store_that_knows_every_certificate
     authority, asked = copied(tmp_path / "authority"), request()
     presented = Presented.of(authority.issue(WANTED, NOW, who="ada").chain_pem)
     known = set(check(authority))
-    for _ in every_line(lambda: authority.renew(asked, presented, NOW, who="renewal")):
+    renewed = set()
+    for _ in every_line(lambda: authority.renew(asked, presented, NOW, who="renewal"), tmp_path):
         serials = check(authority)
         assert len(set(serials)) == len(serials)
         assert known <= set(serials) <= known | {serials[0]}
-        known = set(serials)
-    assert authority.renew(asked, presented, NOW, who="renewal").serial not in known
+        renewed.add(len(serials) - len(known))
+        assert authority.renew(asked, presented, NOW, who="renewal").serial not in serials
+    assert renewed == {0, 1}
 
 
 def test_founding_killed_at_any_line_leaves_an_authority_or_none(
@@ -185,9 +147,9 @@ def test_founding_killed_at_any_line_leaves_an_authority_or_none(
     monkeypatch.setattr(keys_at_rest, "SCRYPT_N", 2)
     monkeypatch.setattr(keys_at_rest, "SCRYPT_P", 1)
     folder = tmp_path / "authority"
-    whole = 0
+    whole = none = 0
     for _ in every_line(
-        lambda: found(folder, Founding(DOMAIN), Secret(PASSPHRASE), NOW, who="ada")
+        lambda: found(folder, Founding(DOMAIN), Secret(PASSPHRASE), NOW, who="ada"), tmp_path
     ):
         if folder.exists():
             whole += 1
@@ -196,11 +158,13 @@ def test_founding_killed_at_any_line_leaves_an_authority_or_none(
             assert made.issue(
                 Wanted("node/one", "node", hosts=(f"one.{DOMAIN}",)), NOW, who="ada"
             ).serial
-            shutil.rmtree(folder)
         else:
+            none += 1
             with pytest.raises(LocalError):
                 Authority.open(folder, lambda: Secret(PASSPHRASE))
+            found(folder, Founding(DOMAIN), Secret(PASSPHRASE), NOW, who="ada")
     assert whole >= 1
+    assert none > 10
 
 
 def test_a_file_is_the_old_one_or_the_new_one_wherever_the_writer_dies(tmp_path: Path) -> None:
@@ -208,12 +172,11 @@ def test_a_file_is_the_old_one_or_the_new_one_wherever_the_writer_dies(tmp_path:
     old, new = b"old" * 1000, b"new" * 2000
     write_private(path, old)
     seen = set()
-    for _ in every_line(lambda: write_private(path, new)):
+    for _ in every_line(lambda: write_private(path, new), tmp_path):
         held = path.read_bytes()
         assert held in (old, new)
         assert path.stat().st_mode & 0o777 == 0o600
         seen.add(held)
-        write_private(path, old)
     assert seen == {old, new}
 
 
@@ -221,8 +184,12 @@ def test_what_killed_writers_left_is_swept_and_what_living_ones_write_is_not(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "key.pem"
-    for _ in every_line(lambda: write_private(path, b"new")):
-        pass
+    drafts = 0
+    for _ in every_line(lambda: write_private(path, b"new"), tmp_path):
+        drafts += len(list(tmp_path.glob(".key.pem.*")))
+        write_private(path, b"newer")
+        assert list(tmp_path.iterdir()) == [path]
+    assert drafts >= 2, "an empty one and a written one"
     left = tmp_path / ".key.pem.0badf00d"
     others = {tmp_path / ".key.pem.backup", tmp_path / ".other.pem.0badf00d"}
     for file in (left, *others):
