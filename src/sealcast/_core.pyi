@@ -236,6 +236,18 @@ class Front:
     def drain_events(self) -> bytes: ...
     def take_ingest(self, connection: int) -> int:
         """The plaintext end of an ingest connection: a blocking socket the caller now owns."""
+    def take_body(self, ticket: int) -> int:
+        """The plaintext end of a request's body, by the ticket that came with its head in
+        `x-sealcast-body`: a blocking socket the caller now owns.
+
+        The application then answers with the ticket in the same header; once that is done the body
+        flows. CORE.BAD_ARGUMENT if its request is over, or it was taken.
+        """
+    def answer_body(self, ticket: int, status: int, media_type: str, body: bytes) -> bool:
+        """Answer the client whose body was taken, and end the body if it is not over.
+
+        False if its request was answered, or is over.
+        """
     def facts(self, connection: int) -> bytes | None: ...
     def close_connection(self, connection: int, code: str) -> None: ...
     def counters(self) -> bytes: ...

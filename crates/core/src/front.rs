@@ -5,7 +5,7 @@ use std::os::fd::{IntoRawFd, RawFd};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sealcast_front::{CertificateId, DoorSpec, FrontConfig, FrontHandle};
+use sealcast_front::{CertificateId, DoorSpec, FrontConfig, FrontHandle, LastAnswer};
 
 use crate::error::{refusal, BAD_ARGUMENT};
 use crate::media::json;
@@ -113,6 +113,31 @@ impl Front {
                     format!("connection {connection} has no plaintext end to take; it has ended or was taken"),
                 )
             })
+    }
+
+    /// The plaintext end of a request's body, by the ticket that came with its head: a blocking
+    /// socket that the caller now owns.
+    fn take_body(&self, ticket: u64) -> PyResult<RawFd> {
+        self.handle
+            .take_body(ticket)?
+            .map(IntoRawFd::into_raw_fd)
+            .ok_or_else(|| {
+                refusal(
+                    BAD_ARGUMENT,
+                    format!("body {ticket} cannot be taken; its request is over or it was taken"),
+                )
+            })
+    }
+
+    /// Answers the client whose body was taken, and ends the body; `false` if its request was answered,
+    /// or is over.
+    fn answer_body(&self, ticket: u64, status: u16, media_type: String, body: Vec<u8>) -> bool {
+        let answer = LastAnswer {
+            status,
+            media_type,
+            body,
+        };
+        self.handle.answer_body(ticket, answer)
     }
 
     /// What is known of a connection, as JSON; `None` once it is gone.

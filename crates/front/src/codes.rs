@@ -72,6 +72,8 @@ codes! {
         "The request cannot be forwarded as it is.";
     BodyStalled = "FRONT.BODY_STALLED":
         "The client stopped sending the body of its request, or sent it too slowly.";
+    BodyBroken = "FRONT.BODY_BROKEN":
+        "The body of a request broke off before its end.";
     AnswerStalled = "FRONT.ANSWER_STALLED":
         "The client stopped taking the answer to its request, or took it too slowly.";
     Http2Flood = "FRONT.HTTP2_FLOOD":

@@ -7,7 +7,8 @@
 //!   counted;
 //! - a connection that must be announced is refused when the queue is full (`FRONT.EVENTS_FULL`);
 //! - the end of an announced connection is always told: there are at most as many as doors admit
-//!   connections.
+//!   connections; so is the end of a body that the application took, of which a connection has at
+//!   most as many as HTTP/2 admits streams.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -64,6 +65,17 @@ pub enum Event {
         bytes_in: u64,
         /// Application bytes to the peer.
         bytes_out: u64,
+    },
+    /// A body that the application took is over.
+    BodyEnded {
+        /// Its ticket.
+        ticket: u64,
+        /// Why.
+        code: String,
+        /// The evidence.
+        detail: String,
+        /// Bytes that came of it.
+        bytes_in: u64,
     },
 }
 

@@ -21,6 +21,7 @@ use crate::connections::{ConnectionFacts, Connections};
 use crate::counters::CountersSnapshot;
 use crate::door::{accept, ClientAuthSpec, Door, DoorSpec};
 use crate::events::{Event, EventQueue};
+use crate::handed::{Bodies, LastAnswer};
 use crate::limits::Limits;
 use crate::pool::AppPool;
 use crate::proxy::Proxy;
@@ -94,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) events: EventQueue,
     pub(crate) connections: Connections,
+    pub(crate) bodies: Bodies,
     pub(crate) proxy: Proxy,
     pub(crate) revoked: Arc<Revoked>,
     doors: Mutex<BTreeMap<String, Arc<Door>>>,
@@ -167,6 +169,7 @@ impl FrontHandle {
         let shared = Shared {
             events: EventQueue::new(limits.events).map_err(failed)?,
             connections: Connections::default(),
+            bodies: Bodies::default(),
             proxy: Proxy::new(AppPool::new(config.app_socket, &limits), secret, &limits),
             revoked: Arc::default(),
             doors: Mutex::default(),
@@ -328,6 +331,23 @@ impl FrontHandle {
     #[must_use]
     pub fn take_ingest(&self, connection: u64) -> Option<OwnedFd> {
         self.shared.connections.take_ingest(connection)
+    }
+
+    /// The reader's end of a request's body, blocking, by the ticket that came with its head in
+    /// `x-sealcast-body`. Once only, only while the request is under way, and only if it has asked
+    /// for nothing of the body yet. The application then answers with the ticket in the same
+    /// header; with any other answer the body is not handed over and the end is closed.
+    ///
+    /// # Errors
+    /// If the system makes no socket pair.
+    pub fn take_body(&self, ticket: u64) -> std::io::Result<Option<OwnedFd>> {
+        self.shared.bodies.take(ticket, &self.shared.limits)
+    }
+
+    /// What the client is told whose body was taken; ends the body if it is not over. `false` if
+    /// its request was answered, or is over.
+    pub fn answer_body(&self, ticket: u64, answer: LastAnswer) -> bool {
+        self.shared.bodies.answer(ticket, answer)
     }
 
     /// What is known of an open connection.

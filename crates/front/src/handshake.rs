@@ -1,6 +1,8 @@
 //! From an accepted socket to a proved connection, or to a named refusal.
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use sealcast_tls::codes::{TLS_NOT_TLS, TLS_PLAIN_HTTP};
 use sealcast_tls::server::{CertificateId, HandshakeFailure};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout_at, Instant};
 
 use crate::codes::Code;
@@ -183,7 +185,7 @@ async fn serve(
     };
     let (ours, theirs) = match door.spec.kind {
         DoorKind::Https => (None, None),
-        DoorKind::TlsIngest => match crate::ingest::pair(&shared.limits) {
+        DoorKind::TlsIngest => match ingest_pair(&shared.limits) {
             Ok((ours, theirs)) => (Some(ours), Some(theirs)),
             Err(error) => {
                 shared.count(door, Code::IngestFailed.code());
@@ -222,6 +224,11 @@ async fn serve(
     }
 }
 
+fn ingest_pair(limits: &Limits) -> io::Result<(UnixStream, OwnedFd)> {
+    let (ours, theirs) = crate::ingest::pair(limits)?;
+    Ok((UnixStream::from_std(ours)?, theirs))
+}
+
 /// A connection's stay in the table. However it ends, by itself, by the node, or by a fault in our
 /// own code, the entry leaves the table and an announced connection's end is told.
 struct Visit {
@@ -240,7 +247,7 @@ impl Visit {
         door: &Arc<Door>,
         facts: ConnectionFacts,
         chain: Vec<CertificateId>,
-        ingest: Option<std::os::fd::OwnedFd>,
+        ingest: Option<OwnedFd>,
         traffic: Arc<Traffic>,
         announced: bool,
     ) -> Option<(Self, CloseRequest)> {

@@ -17,7 +17,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::copy_bidirectional;
-use tokio::sync::Notify;
+use tokio::sync::{watch, Notify};
+use tokio::time::sleep_until;
 
 use crate::answer::Answer;
 use crate::codes::Code;
@@ -46,6 +47,8 @@ pub(crate) struct Caller {
     pub(crate) guest: Guest,
     id: u64,
     activity: Arc<Activity>,
+    /// Why the connection ends, once it does.
+    closing: watch::Sender<Option<Arc<str>>>,
     tunnel: Mutex<Option<Tunnel>>,
 }
 
@@ -62,12 +65,16 @@ impl Caller {
             guest: Guest::new(peer, proved, &shared.limits),
             id: facts.connection,
             activity: Arc::new(Activity::new()),
+            closing: watch::Sender::new(None),
             tunnel: Mutex::default(),
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
         self.door.tally.requests.fetch_add(1, Ordering::Relaxed);
+        if self.closing.borrow().is_some() {
+            return self.refuse(Code::ClosedByNode, "no more requests on it");
+        }
         let underway = Underway::begin(&self.activity);
         let unanswered = Unanswered(&self.activity);
         let mut response = self.shared.proxy.forward(self, underway, request).await;
@@ -104,6 +111,24 @@ impl Caller {
         }
     }
 
+    /// A body of this connection is poured, until what is returned is dropped.
+    pub(crate) fn pours(&self) -> Poured {
+        self.activity.pouring.fetch_add(1, Ordering::Relaxed);
+        Poured(Arc::clone(&self.activity))
+    }
+
+    /// Ends when the node has asked the connection to end, and says why.
+    pub(crate) async fn closing(&self) -> Arc<str> {
+        let mut closing = self.closing.subscribe();
+        loop {
+            if let Some(code) = &*closing.borrow_and_update() {
+                return Arc::clone(code);
+            }
+            // The sender is ours and lives as long as this call.
+            let _ = closing.changed().await;
+        }
+    }
+
     /// After this answer the connection is a tunnel.
     pub(crate) fn leave_http(&self, tunnel: Tunnel) {
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
@@ -121,6 +146,8 @@ impl Caller {
 struct Activity {
     begun: Instant,
     underway: AtomicUsize,
+    /// Bodies that the application took and whose answers may not have left yet.
+    pouring: AtomicUsize,
     last_ms: AtomicU64,
     answered: AtomicUsize,
     abandoned: AtomicUsize,
@@ -132,6 +159,7 @@ impl Activity {
         Self {
             begun: Instant::now(),
             underway: AtomicUsize::new(0),
+            pouring: AtomicUsize::new(0),
             last_ms: AtomicU64::new(0),
             answered: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
@@ -203,6 +231,15 @@ impl Drop for Underway {
     }
 }
 
+/// The mark of a body that the application took, until its answer has had time to leave.
+pub(crate) struct Poured(Arc<Activity>);
+
+impl Drop for Poured {
+    fn drop(&mut self) {
+        self.0.pouring.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves requests until either side ends the connection.
 pub(crate) async fn serve(
     shared: &Arc<Shared>,
@@ -225,7 +262,7 @@ pub(crate) async fn serve(
     let io = TokioIo::new(stream);
     if is_h2 {
         let connection = http2_builder(limits).serve_connection(io, service);
-        return drive(connection, shared, &caller.activity, close, |connection| {
+        return drive(connection, &caller, close, |connection| {
             connection.graceful_shutdown()
         })
         .await;
@@ -236,7 +273,7 @@ pub(crate) async fn serve(
         .max_header_size(limits.header_bytes)
         .serve_connection(io, service)
         .with_upgrades();
-    let ending = drive(connection, shared, &caller.activity, close, |connection| {
+    let ending = drive(connection, &caller, close, |connection| {
         connection.graceful_shutdown()
     })
     .await;
@@ -264,22 +301,37 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
 /// Polls a connection to its end; asks it to end when the front stops or nobody uses it.
 async fn drive<C>(
     connection: C,
-    shared: &Shared,
-    activity: &Activity,
+    caller: &Caller,
     close: &mut CloseRequest,
     ask: impl Fn(std::pin::Pin<&mut C>),
 ) -> Ending
 where
     C: Future<Output = hyper::Result<()>>,
 {
+    let (shared, activity) = (&caller.shared, &caller.activity);
     let mut connection = pin!(connection);
+    let mut last_words = None;
     let mut stop = shared.stopping();
     let mut asked: Option<Ending> = None;
     loop {
         tokio::select! {
             biased;
-            // Dropped here and now, with every request on it.
-            code = close.wait() => return code.into(),
+            code = close.wait(), if last_words.is_none() => {
+                // Dropped here and now, with every request on it; but who sends a body that the
+                // application took is told why it ends.
+                if activity.pouring.load(Ordering::Relaxed) == 0 {
+                    return code.into();
+                }
+                ask(connection.as_mut());
+                caller.closing.send_replace(Some(Arc::clone(&code)));
+                last_words = Some(tokio::time::Instant::now() + shared.limits.last_words);
+                asked = Some(code.into());
+            }
+            () = sleep_until(last_words.unwrap_or_else(tokio::time::Instant::now)),
+                if last_words.is_some() =>
+            {
+                return asked.expect("set with the time");
+            }
             () = stop.wait(), if asked.is_none() => {
                 ask(connection.as_mut());
                 asked = Some(Ending::new(Code::ClosedByNode, "the node is stopping"));

@@ -22,13 +22,13 @@ use crate::handshake::Ending;
 use crate::limits::{Limits, RECORD_PLAINTEXT};
 use crate::stream::TlsStream;
 
-/// A socket pair: our end, asynchronous, and the reader's, blocking.
-pub(crate) fn pair(limits: &Limits) -> io::Result<(UnixStream, OwnedFd)> {
+/// A socket pair: our end, ready for a runtime, and the reader's, blocking.
+pub(crate) fn pair(limits: &Limits) -> io::Result<(Pair, OwnedFd)> {
     let (ours, theirs) = Pair::pair()?;
     // What a Unix socket buffers is charged to the one that sends.
     SockRef::from(&ours).set_send_buffer_size(limits.ingest_buffer)?;
     ours.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, theirs.into()))
+    Ok((ours, theirs.into()))
 }
 
 /// Pours until either side ends or somebody asks for the end. The reader sees the end at once;
@@ -80,7 +80,7 @@ async fn upstream(
     }
 }
 
-async fn write_all(pipe: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(pipe: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         pipe.writable().await?;
         match pipe.try_write(bytes) {
@@ -123,7 +123,7 @@ async fn downstream(pipe: &UnixStream, peer: &mut (impl AsyncWrite + Unpin)) -> 
     }
 }
 
-fn reader_gone(error: &io::Error) -> Ending {
+pub(crate) fn reader_gone(error: &io::Error) -> Ending {
     Ending::new(
         Code::ClosedByNode,
         format!("the reader inside the node closed its end ({error})"),

@@ -9,7 +9,7 @@
 //!   of whatever the client said about itself and marked with the connection's id and a per-start
 //!   secret ([`FrontHandle`] keeps the facts of that id), or
 //! - poured, as plain bytes, into one end of a socket pair whose other end the application takes
-//!   (raw ingest).
+//!   (raw ingest). The body of a request can be taken in the same way.
 //!
 //! **What it does not.** It decides nothing: who may publish or watch is the application's
 //! business. It has no plain HTTP listener, no cache, no routing. It never calls into Python and
@@ -27,7 +27,7 @@
 //! One connection's journey reads in this order: [`door`](DoorSpec) accepts, `turns` lets wait,
 //! `handshake` proves, `connections` remembers, `http` and `proxy` or `ingest` serve, `events` tell.
 //! A request's way back: `places` and `pool` lend a connection to the application, `upload` watches
-//! what goes there, `answer` what comes back.
+//! what goes there, `answer` what comes back, `handed` carries what goes another way.
 
 #![deny(unsafe_code)]
 
@@ -38,6 +38,7 @@ mod connections;
 mod counters;
 mod door;
 mod events;
+mod handed;
 mod handle;
 mod handshake;
 mod http;
@@ -58,6 +59,7 @@ pub use connections::ConnectionFacts;
 pub use counters::{CountersSnapshot, DoorCounters};
 pub use door::{ClientAuthSpec, DoorKind, DoorSpec};
 pub use events::Event;
+pub use handed::LastAnswer;
 pub use handle::{FrontConfig, FrontError, FrontHandle};
 pub use limits::Limits;
 pub use sealcast_tls::server::CertificateId;

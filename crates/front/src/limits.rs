@@ -36,6 +36,10 @@ pub struct Limits {
     /// Ingest: bytes that wait in the socket pair before the peer is slowed down.
     pub ingest_buffer: usize,
 
+    /// How long a connection that the node ends may take to answer those whose bodies the
+    /// application took.
+    pub last_words: Duration,
+
     // HTTP.
     /// Bytes of a request's head.
     pub header_bytes: usize,
@@ -124,6 +128,8 @@ impl Default for Limits {
             linger_bytes: 16 << 20,
             ingest_idle: Duration::from_secs(15),
             ingest_buffer: 256 << 10,
+
+            last_words: Duration::from_millis(500),
 
             header_bytes: 32 << 10,
             header_read: Duration::from_secs(60),

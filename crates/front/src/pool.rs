@@ -70,6 +70,8 @@ pub(crate) struct Lease {
     pool: Arc<AppPool>,
     /// Whether the connection served another request before: then it may have died unseen.
     pub(crate) reused: bool,
+    /// The exchange has a body that will not come: the connection ends with it.
+    pub(crate) without_body: bool,
 }
 
 impl AppPool {
@@ -118,6 +120,7 @@ impl AppPool {
             place: Some(place),
             pool: Arc::clone(self),
             reused,
+            without_body: false,
         })
     }
 
@@ -197,6 +200,10 @@ impl Drop for Lease {
             return;
         };
         if connection.sender.is_closed() {
+            return;
+        }
+        if self.without_body {
+            connection.task.abort();
             return;
         }
         if connection.sender.is_ready() {

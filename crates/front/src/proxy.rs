@@ -4,7 +4,8 @@
 //! taken off before ours are put on, so a request that carries the secret was made here, and the
 //! connection it names is the one it came on.
 //!
-//! Bodies are streamed both ways (see `upload` and `answer`). The framing of a request is made anew: hyper
+//! Bodies are streamed both ways, once the application asks for them (see `upload` and `answer`), or
+//! handed to it past HTTP (`handed`). The framing of a request is made anew: hyper
 //! reads one message and writes one message, so no ambiguity of lengths travels on (RFC 9112
 //! §11.2).
 
@@ -19,12 +20,14 @@ use serde::Serialize;
 
 use crate::answer::{Answer, Memory};
 use crate::codes::Code;
+use crate::handed::{close_after, pour, Ticket};
 use crate::http::{Caller, Underway};
 use crate::limits::Limits;
 use crate::pool::{AppPool, Lease};
 use crate::upload::{Upload, UploadError};
 
 const CONNECTION: HeaderName = HeaderName::from_static("x-sealcast-connection");
+const BODY: HeaderName = HeaderName::from_static("x-sealcast-body");
 const SECRET: HeaderName = HeaderName::from_static("x-sealcast-secret");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -42,6 +45,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// Of our requests that have a body: it waits until the application wants it.
+const ASK_FIRST: HeaderValue = HeaderValue::from_static("100-continue");
 
 /// How often a request is tried again that an ageing connection did not take.
 const ATTEMPTS: usize = 3;
@@ -73,7 +79,7 @@ impl Proxy {
     /// Answers one request.
     pub(crate) async fn forward(
         &self,
-        caller: &Caller,
+        caller: &Arc<Caller>,
         underway: Underway,
         mut request: Request<Incoming>,
     ) -> Response<Answer> {
@@ -85,14 +91,46 @@ impl Proxy {
             return caller.refuse(Code::BadRequest, reason);
         }
         let body = Upload::new(body, &caller.door, &caller.shared.limits);
-        match self.exchange(caller, Request::from_parts(head, body)).await {
-            Ok((response, lease)) => {
-                self.take_answer(caller, underway, client, upgrade, response, lease)
-            }
-            // Counted where it happened.
-            Err((Code::BodyStalled, detail)) => too_slow(version, &detail),
-            Err((code, detail)) => caller.refuse(code, &detail),
+        let kept = body.kept();
+        let ticket = kept.is_some().then(|| Ticket::draw(&caller.shared));
+        if let Some(ticket) = &ticket {
+            head.headers.insert(BODY, ticket.header());
+            head.headers.insert(header::EXPECT, ASK_FIRST);
         }
+        let mut request = Request::from_parts(head, body);
+        if let Some(kept) = &kept {
+            let kept = Arc::clone(kept);
+            hyper::ext::on_informational(&mut request, move |told| {
+                if told.status() == StatusCode::CONTINUE {
+                    kept.flow();
+                }
+            });
+        }
+        let (response, mut lease) = match self.exchange(caller, request).await {
+            Ok(answered) => answered,
+            // Counted where it happened.
+            Err((Code::BodyStalled, detail)) => return too_slow(version, &detail),
+            Err((code, detail)) => return caller.refuse(code, &detail),
+        };
+        let unread = kept.and_then(|kept| kept.take_back());
+        lease.without_body = unread.is_some();
+        if let Some(ticket) = ticket.filter(|ticket| names(&response, ticket)) {
+            drop((response, lease));
+            let handed = match unread {
+                Some(body) => pour(caller, underway, ticket, body, version).await,
+                None => None,
+            };
+            return handed.unwrap_or_else(|| {
+                caller.refuse(Code::AppBadAnswer, "it took no body that waits")
+            });
+        }
+        let is_unread = unread.is_some();
+        drop(unread);
+        let mut response = self.take_answer(caller, underway, client, upgrade, response, lease);
+        if is_unread {
+            close_after(version, &mut response);
+        }
+        response
     }
 
     /// Makes the head of a client's request the head of ours.
@@ -121,7 +159,7 @@ impl Proxy {
         let headers = &mut head.headers;
         // Our own framing: from the body itself, never from what the client claimed.
         headers.remove(header::CONTENT_LENGTH);
-        // Answered here already, when the reading of the body began (RFC 9110 §10.1.1).
+        // Answered here, when the reading of the body begins (RFC 9110 §10.1.1).
         headers.remove(header::EXPECT);
         headers.insert(FORWARDED_HOST, host.clone());
         headers.insert(header::HOST, host);
@@ -197,6 +235,7 @@ impl Proxy {
         *answer.status_mut() = head.status;
         *answer.headers_mut() = head.headers;
         strip_hop_by_hop(answer.headers_mut());
+        answer.headers_mut().remove(BODY);
         match app {
             Some(app) => {
                 let headers = answer.headers_mut();
@@ -212,6 +251,11 @@ impl Proxy {
             }
         }
     }
+}
+
+/// Whether the application answers that it took the body.
+fn names(response: &Response<Incoming>, ticket: &Ticket) -> bool {
+    response.headers().get(BODY) == Some(&ticket.header())
 }
 
 /// Whose fault it is that an exchange with the application broke.
@@ -348,11 +392,7 @@ struct Problem<'a> {
 /// from an h1 connection then (RFC 9110 §15.5.9). Over h2 only the stream ends.
 fn too_slow(version: Version, detail: &str) -> Response<Answer> {
     let mut response = problem(Code::BodyStalled, detail);
-    if version != Version::HTTP_2 {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
+    close_after(version, &mut response);
     response
 }
 

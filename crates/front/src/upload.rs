@@ -1,5 +1,10 @@
 //! The body of a request on its way to the application, and the least progress that it must make.
 //!
+//! It waits here until the application asks for it: our request carries `Expect: 100-continue` (RFC
+//! 9110 §10.1.1), and nothing is read from the client before the 100 comes. So a request that is
+//! refused by its head costs no body, its client is told before it sends one, and a body that the
+//! application wants to have in another way (see `handed`) is still whole.
+//!
 //! An upload may take as long as it needs, but it holds a connection to the application all the
 //! while, so it has to move: `body_progress` bytes within each `body_stall` of waiting for the
 //! client, or the end. The clock runs only from the moment that we ask for bytes and find none; an
@@ -12,7 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -25,9 +30,58 @@ use crate::limits::Limits;
 /// The body of a request on its way to the application.
 pub(crate) enum Upload {
     /// As the client sends it.
-    Client(Paced<Incoming>),
+    Client(Arc<Kept>),
     /// Nothing.
     Empty,
+}
+
+/// A client's body that the application has to ask for.
+pub(crate) struct Kept {
+    stage: Mutex<Stage>,
+    turn: Arc<AppTurn>,
+}
+
+enum Stage {
+    /// Nobody has asked yet; who wants to know of it.
+    Waiting(Paced<Incoming>, Option<Waker>),
+    /// On its way to the application.
+    Flowing(Paced<Incoming>),
+    /// Taken back. What is left of the exchange waits in vain and is cut off.
+    TakenBack,
+}
+
+impl Kept {
+    fn with<T>(&self, work: impl FnOnce(&mut Stage) -> T) -> T {
+        work(&mut self.stage.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The application asked for it.
+    pub(crate) fn flow(&self) {
+        let waker = self.with(|stage| match std::mem::replace(stage, Stage::TakenBack) {
+            Stage::Waiting(body, waker) => {
+                *stage = Stage::Flowing(body);
+                waker
+            }
+            other => {
+                *stage = other;
+                None
+            }
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The whole body, if the application has not asked for it.
+    pub(crate) fn take_back(&self) -> Option<Paced<Incoming>> {
+        self.with(|stage| match std::mem::replace(stage, Stage::TakenBack) {
+            Stage::Waiting(body, _) => Some(body),
+            other => {
+                *stage = other;
+                None
+            }
+        })
+    }
 }
 
 /// Since when it is the application's turn in an exchange; not, while we wait for the client.
@@ -92,23 +146,36 @@ impl Upload {
             return Self::Empty;
         }
         let (door, codes) = (Arc::clone(door), limits.codes_per_door);
-        Self::Client(Paced {
+        let turn = AppTurn::begin();
+        let paced = Paced {
             body,
             limit: limits.body_stall,
             progress: limits.body_progress,
             clock: None,
             arrived: 0,
-            turn: AppTurn::begin(),
+            turn: Arc::clone(&turn),
             on_stall: Box::new(move || door.tally.count(Code::BodyStalled.code(), codes)),
-        })
+        };
+        Self::Client(Arc::new(Kept {
+            stage: Mutex::new(Stage::Waiting(paced, None)),
+            turn,
+        }))
+    }
+
+    /// The client's body, if there is one.
+    pub(crate) fn kept(&self) -> Option<Arc<Kept>> {
+        match self {
+            Self::Client(kept) => Some(Arc::clone(kept)),
+            Self::Empty => None,
+        }
     }
 
     /// Whose turn it is, from now on.
     pub(crate) fn app_turn(&self) -> Arc<AppTurn> {
         match self {
-            Self::Client(paced) => {
-                paced.turn.set(Some(Instant::now()));
-                Arc::clone(&paced.turn)
+            Self::Client(kept) => {
+                kept.turn.set(Some(Instant::now()));
+                Arc::clone(&kept.turn)
             }
             Self::Empty => AppTurn::begin(),
         }
@@ -120,25 +187,38 @@ impl Body for Upload {
     type Error = UploadError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        match &mut *self {
-            Upload::Client(body) => body.poll_frame(context),
-            Upload::Empty => Poll::Ready(None),
-        }
+        let Upload::Client(kept) = &*self else {
+            return Poll::Ready(None);
+        };
+        kept.with(|stage| match stage {
+            Stage::Waiting(_, waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            Stage::Flowing(body) => body.poll_frame(context),
+            Stage::TakenBack => Poll::Pending,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Upload::Client(paced) => paced.body.is_end_stream(),
+            Upload::Client(kept) => kept.with(|stage| match stage {
+                Stage::Flowing(paced) => paced.body.is_end_stream(),
+                Stage::Waiting(..) | Stage::TakenBack => false,
+            }),
             Upload::Empty => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Upload::Client(paced) => paced.body.size_hint(),
+            Upload::Client(kept) => kept.with(|stage| match stage {
+                Stage::Waiting(paced, _) | Stage::Flowing(paced) => paced.body.size_hint(),
+                Stage::TakenBack => SizeHint::default(),
+            }),
             Upload::Empty => SizeHint::with_exact(0),
         }
     }
@@ -158,7 +238,7 @@ pub(crate) struct Paced<B> {
 }
 
 impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Paced<B> {
-    fn poll_frame(
+    pub(crate) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {

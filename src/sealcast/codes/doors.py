@@ -113,7 +113,13 @@ _SIGNALLING: Final = answers(
         408,
         "FRONT.BODY_STALLED",
         "The client stopped sending the body of its request, or sent it too slowly.",
-        "Send it again in one go; an offer is a few kilobytes.",
+        "Send it again in one go: an offer is a few kilobytes, and a stream never pauses for long.",
+    ),
+    (
+        400,
+        "FRONT.BODY_BROKEN",
+        "The body of a request broke off before its end.",
+        "The client or its network stopped; it can send it again.",
     ),
     (
         500,

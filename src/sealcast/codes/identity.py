@@ -141,14 +141,16 @@ _SIGNALLING: Final = answers(
     ),
 )
 
-_IDENTITY: Final = failures(
+_IDENTITY: Final = answers(
     "identity",
     (
+        403,
         "IDENTITY.REVOKED",
         "The certificate that the leg or connection was opened with has been revoked.",
         "`sealcast identity show` says when and why; if its holder may come back, issue a new one.",
     ),
     (
+        403,
         "IDENTITY.EXPIRED",
         "The certificate that the leg or connection was opened with has expired.",
         "Renew before it ends (`sealcast agent` does), and connect again with the new one.",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sealcast.codes.row import failures
+from sealcast.codes.row import answers, failures
 
 _IDENTITY: Final = failures(
     "identity",
@@ -13,28 +13,37 @@ _IDENTITY: Final = failures(
     ),
 )
 
-_MEDIA: Final = failures(
+# Of an encoder; an upload is answered with them.
+_MEDIA_ANSWERS: Final = answers(
     "media",
     (
+        400,
         "TS.GARBAGE",
         "What the encoder sends is not an MPEG transport stream.",
         "Send MPEG-TS (ffmpeg: -f mpegts) to this door.",
     ),
     (
+        400,
         "TS.GONE",
         "The encoder ended its connection before anything of its stream was read.",
         "Keep the connection open while it sends; the encoder's own log says why it left.",
     ),
     (
+        400,
         "TS.NO_VIDEO",
         "The transport stream has no video and no audio that could be carried.",
         "Add an H264 video stream.",
     ),
     (
+        400,
         "TS.TRUNCATED",
         "The transport stream ended in the middle.",
         "The encoder or its network stopped; it can publish again.",
     ),
+)
+
+_MEDIA: Final = failures(
+    "media",
     (
         "TS.UNSUPPORTED_CODEC",
         "The transport stream has a codec that is not carried; it was left out.",
@@ -112,4 +121,4 @@ _MEDIA: Final = failures(
     ),
 )
 
-ROWS: Final = (*_IDENTITY, *_MEDIA)
+ROWS: Final = (*_IDENTITY, *_MEDIA_ANSWERS, *_MEDIA)

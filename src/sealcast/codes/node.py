@@ -2,15 +2,20 @@
 
 from typing import Final
 
-from sealcast.codes.row import failures
+from sealcast.codes.row import answers, failures
 
-_MEDIA: Final = failures(
+_MEDIA_ANSWERS: Final = answers(
     "media",
     (
+        503,
         "NODE.STOPPING",
         "The node is shutting down.",
         "Join again when it is back.",
     ),
+)
+
+_MEDIA: Final = failures(
+    "media",
     (
         "NODE.CLOSED_BY_NODE",
         "The node closed the connection.",
@@ -68,4 +73,4 @@ _NODE: Final = failures(
     ),
 )
 
-ROWS: Final = (*_MEDIA, *_NODE)
+ROWS: Final = (*_MEDIA_ANSWERS, *_MEDIA, *_NODE)

@@ -50,13 +50,25 @@ _SIGNALLING: Final = answers(
     ),
 )
 
-_MEDIA: Final = failures(
+# Ends of legs; an upload is answered with them.
+_MEDIA_ANSWERS: Final = answers(
     "media",
     (
+        409,
         "STREAM.TAKEN_OVER",
         "The same identity publishes this stream from a newer leg.",
         "Nothing is wrong, unless both are yours and should not be: then stop one.",
     ),
+    (
+        403,
+        "LEG.CLOSED_BY_OPERATOR",
+        "An operator of this node ended the leg.",
+        "Ask the operator.",
+    ),
+)
+
+_MEDIA: Final = failures(
+    "media",
     (
         "STREAM.CODEC_CHANGED",
         "The publisher came back with another codec, so this viewer must join again.",
@@ -78,11 +90,6 @@ _MEDIA: Final = failures(
         "Nothing is wrong: it left.",
     ),
     (
-        "LEG.CLOSED_BY_OPERATOR",
-        "An operator of this node ended the leg.",
-        "Ask the operator.",
-    ),
-    (
         "LEG.ENDED",
         "A datagram for a leg that has ended was dropped.",
         "Harmless.",
@@ -98,4 +105,4 @@ _NODE: Final = failures(
     ),
 )
 
-ROWS: Final = (*_SIGNALLING, *_MEDIA, *_NODE)
+ROWS: Final = (*_SIGNALLING, *_MEDIA_ANSWERS, *_MEDIA, *_NODE)

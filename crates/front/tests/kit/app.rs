@@ -183,8 +183,17 @@ pub fn raw(socket: &Path, serve: impl Fn(usize, UnixStream) + Send + Sync + 'sta
     });
 }
 
-/// Reads up to the end of a head; `None` if the connection ended.
+/// Reads a head, and asks for the body that comes with it; `None` if the connection ended.
 pub fn read_request(stream: &mut UnixStream) -> Option<String> {
+    let head = read_head(stream)?;
+    if head.contains("expect: 100-continue\r\n") {
+        let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    Some(head)
+}
+
+/// Reads up to the end of a head; `None` if the connection ended.
+pub fn read_head(stream: &mut UnixStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
