@@ -448,7 +448,16 @@ class ConnectionClosed(Up, frozen=True, tag_field="type", tag="connection_closed
     bytes_out: int = 0
 
 
-FrontEvent = ConnectionOpened | HandshakeFailed | ConnectionClosed
+class BodyEnded(Up, frozen=True, tag_field="type", tag="body_ended"):
+    """A request's body that was taken (`Front.take_body`) is over."""
+
+    ticket: int
+    code: str
+    detail: str | None = None
+    bytes_in: int = 0
+
+
+FrontEvent = ConnectionOpened | HandshakeFailed | ConnectionClosed | BodyEnded
 
 
 # --- from a DTLS endpoint -------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from sealcast.identity import TokenIssuer, TokenKey, TokenVerifier, Verb
 from sealcast.identity.accounts import Accounts
 from sealcast.identity.authority import Authority
 from sealcast.identity.passwords import Price
+from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs import Ledger
 from sealcast.node import config
 from sealcast.node.api.app import AppParts, build
@@ -23,6 +24,7 @@ from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
 from sealcast.node.sessions import Sessions
 from sealcast.node.switchboard import Switchboard
+from sealcast.node.ts_ingest import TsIngest
 from sealcast.policy import load
 from sealcast.streams import Hub, HubLimits
 
@@ -110,7 +112,9 @@ class Node:
         most: int = 100,
         authority: Authority | None = None,
         accounts: Path | None = None,
+        ingest: str | None = None,
     ) -> None:
+        """`ingest` is the policy by which uploads are taken; without it there is no such way in."""
         self.settings = config.loads(CONFIG)
         self.key = TokenKey.generate()
         # No test of the application waits for Argon2id at its full price.
@@ -123,6 +127,15 @@ class Node:
             self.board, ingest=policy, delivery=policy, make_identity=FakeIdentity, most=most
         )
         permissions = Permissions(self.settings, TokenVerifier(self.key))
+        self.ts_ingest = None
+        if ingest is not None:
+            self.ts_ingest = TsIngest(
+                self.board,
+                self.front,
+                permissions,
+                load(ingest),
+                local=Identity("node.example", Proof.CERTIFICATE),
+            )
         self.app = build(
             AppParts(
                 switchboard=self.board,
@@ -131,6 +144,7 @@ class Node:
                 permissions=permissions,
                 front=self.front,
                 secret=SECRET,
+                ts_ingest=self.ts_ingest,
                 authority=authority,
                 accounts=self.accounts,
                 cors_origins=self.settings.cors.origins,

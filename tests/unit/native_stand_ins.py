@@ -37,6 +37,7 @@ def tls_facts(path: str | None, version: str = "1.3") -> dict[str, Any]:
     return facts
 
 
+TIMING = {"accepted_unix_ms": 1, "queued_ms": 0.5, "handshake_ms": 3.5}
 ISSUER = "0007:155"
 """The authority that issued every such certificate, as a list of the revoked calls it."""
 
@@ -142,6 +143,10 @@ class FakeFront:
 
     pairs: dict[int, socket.socket] = field(default_factory=dict)
     """The encoders' ends, by connection."""
+    bodies: dict[int, socket.socket | None] = field(default_factory=dict)
+    """Bodies that wait, by ticket; the uploader's end once they were taken."""
+    answered: dict[int, tuple[int, str, dict[str, Any]]] = field(default_factory=dict)
+    """What their clients were told first: status, media type, document."""
     closed: list[tuple[int, str]] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
     challenges: dict[tuple[str, str], tuple[bytes, bytes] | None] = field(default_factory=dict)
@@ -153,12 +158,14 @@ class FakeFront:
         if connection in self.shown:
             tls = {**tls_facts(None), "peer": self.shown[connection]}
             told = {"connection": connection, "door": "secure", "peer": "192.0.2.9:5", "facts": tls}
+            told["timing"] = TIMING
             return json.dumps(told).encode()
         if connection not in (ANYBODY, *_PATHS):
             return None
         tls = tls_facts(_PATHS.get(connection))
         door = {ANYBODY: "public", CDN: "origin"}.get(connection, "secure")
         told = {"connection": connection, "door": door, "peer": "192.0.2.9:5555", "facts": tls}
+        told["timing"] = TIMING
         return json.dumps(told).encode()
 
     def counters(self) -> bytes:
@@ -194,6 +201,16 @@ class FakeFront:
     def take_ingest(self, connection: int) -> int:
         self.pairs[connection], plaintext = socket.socketpair()
         return plaintext.detach()
+
+    def take_body(self, ticket: int) -> int:
+        if ticket not in self.bodies:
+            raise LocalError("CORE.BAD_ARGUMENT", f"body {ticket} cannot be taken")
+        self.bodies[ticket], plaintext = socket.socketpair()
+        return plaintext.detach()
+
+    def answer_body(self, ticket: int, status: int, media_type: str, body: bytes) -> bool:
+        self.answered.setdefault(ticket, (status, media_type, json.loads(body)))
+        return True
 
     def close_connection(self, connection: int, code: str) -> None:
         self.closed.append((connection, code))

@@ -27,6 +27,7 @@ from sealcast.legs.stage import Outcome, Stage, StageRecord
 from sealcast.legs.totals import Totals
 from sealcast.policy import Grant, Note, Role, judge
 from sealcast.wire import (
+    BodyEnded,
     ConnectionClosed,
     ConnectionOpened,
     ConnectionTiming,
@@ -129,7 +130,7 @@ class Ledger:
     def open_connection(
         self,
         leg: int,
-        connection: int,
+        connection: int | None,
         facts: TlsFacts,
         *,
         grant: Grant,
@@ -139,14 +140,17 @@ class Ledger:
         peer_address: str,
         timing: ConnectionTiming,
     ) -> Leg:
-        """A leg that is a TLS connection: its handshake is over, so it is sealed when listed.
+        """A leg that is a TLS connection, or a request on one (`connection` is None then): its
+        handshake is over, so it is sealed when listed.
 
         It began when TCP was accepted; the wait for its turn counts as path. The front's
-        `ConnectionClosed` brings its last numbers; its end is the caller's to tell.
+        `ConnectionClosed` brings its last numbers, but not a request's; its end is the caller's to
+        tell.
         """
         accepted = timing.accepted_unix_ms / 1000
         self.open(leg, grant=grant, way=way, stream=stream, local=local, now=accepted)
-        self._connections[connection] = leg
+        if connection is not None:
+            self._connections[connection] = leg
         finished_ms = timing.queued_ms + timing.handshake_ms
         self._stage(leg, Stage.PATH, Outcome.DONE, timing.queued_ms)
         self._stage(leg, Stage.HANDSHAKE, Outcome.STARTED, timing.queued_ms)
@@ -220,7 +224,7 @@ class Ledger:
                     )
             case HandshakeFailed():
                 self._stranger(event, now)
-            case ConnectionOpened() | TrackLive() | TrackKeyFrame() | TrackEnded():
+            case BodyEnded() | ConnectionOpened() | TrackLive() | TrackKeyFrame() | TrackEnded():
                 pass  # the node and the hub act on these
         return None
 

@@ -16,6 +16,10 @@ READY_WAIT_S: Final = 2.0
 """How long a viewer's request waits for the first parameter sets of a stream that has begun."""
 RETRY_AFTER_S: Final = 2
 """What a viewer of an absent stream is told to wait."""
+UPLOADS: Final = 512
+"""Uploads that are read at once: each has a thread."""
+UPLOADS_OF_ONE: Final = 4
+"""Of one identity to one stream: the present one, the one that takes over, and what hangs."""
 SWEEP_S: Final = 1.0
 """How often streams without a publisher are looked for."""
 MEASURE_S: Final = 0.5

@@ -263,6 +263,8 @@ class Node:
                     case wire.ConnectionClosed():
                         board.certified.remove(("connection", event.connection))
                         ts_ingest.closed(event)
+                    case wire.BodyEnded():
+                        ts_ingest.body_ended(event)
                     case wire.HandshakeFailed():
                         self._parts.knocks.failed(event, time.monotonic())
                     case _:

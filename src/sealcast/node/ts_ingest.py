@@ -1,4 +1,5 @@
-"""Encoders that send MPEG-TS over TLS: from an opened connection to frames in the relay.
+"""Encoders that send MPEG-TS over TLS: from an opened connection, or a request with a body, to
+frames in the relay.
 
 Does: names and admits the encoder, lists its leg, starts a demuxer for it, gives that the sinks of
 its tracks, tells the hub what was learnt of the stream, ends leg and connection together.
@@ -39,30 +40,60 @@ from sealcast.ingest.mpegts import (
     Sinks,
     TsPublisher,
 )
+from sealcast.ingest.mpegts import Counters as Received
 from sealcast.keying.agreement import UNPROVED, Identity, TlsClaim
 from sealcast.legs.leg import Counters
 from sealcast.node import limits
 from sealcast.node.permission import Permissions, identity_of
 from sealcast.node.ports import FrontPort, native_refusal
+from sealcast.node.sessions import Caller
 from sealcast.node.switchboard import Switchboard
-from sealcast.policy import Channel, Note, Policy, Role, admit
+from sealcast.node.ts_lines import (
+    COMPLETE,
+    OVER_HTTPS,
+    RAW_TLS,
+    BodyLine,
+    ConnectionLine,
+    Key,
+    LastWord,
+    Line,
+    Outcome,
+)
+from sealcast.policy import Channel, Grant, Note, Policy, Role, admit
 from sealcast.streams import TrackShape
 from sealcast.ts.announcement import Announcement, Word
 from sealcast.ts.packet import PACKET
-from sealcast.wire import ConnectionClosed, ConnectionOpened
+from sealcast.wire import (
+    BodyEnded,
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectionTiming,
+    PeerCertificate,
+    TlsFacts,
+)
 
-WAY: Final = "mpegts"
 _VIDEO: Final = TrackShape("video", "H264", 90_000)
 _AUDIO: Final = TrackShape("audio", "opus", 48_000, channels=2)
-_NO_COMPLAINT: Final = "STREAM.ENDED"
-_SAYS_NO_MORE: Final = frozenset({"TLS.PEER_CLOSED", "NODE.CLOSED_BY_NODE"})
+_SAYS_NO_MORE: Final = frozenset({"TLS.PEER_CLOSED", "FRONT.BODY_BROKEN", "NODE.CLOSED_BY_NODE"})
 """Ends of a connection that do not explain the end of the stream in it."""
 _OF_ONE_CONNECTION: Final = ("IDENTITY.", "TLS.")
 """Reasons to end a connection that are none to end the one that continues it."""
 _OF_THE_PROGRAMME: Final = frozenset({"STREAM.B_FRAMES", "TS.UNSUPPORTED_CODEC"})
 """Notes that are as true of the connection that continues as of the one before."""
+_COMMON: Final = frozenset({"HTTP.TOO_MANY", "NODE.STOPPING"})
+"""Refusals of uploads that an encoder meets again and again; the counter has them."""
 _log = structlog.get_logger()
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What an encoder came over. `certificate` is what its leg stands on, None for a token."""
+
+    facts: TlsFacts
+    address: str
+    timing: ConnectionTiming
+    certificate: PeerCertificate | None
 
 
 @dataclass(slots=True)
@@ -70,13 +101,15 @@ class _Encoder:
     """One connected encoder."""
 
     leg: int
-    connection: int
+    line: Line
     stream: str
     identity: Identity
     inlet: Inlet
     feed: _Feed
-    gone: ConnectionClosed | None = None
-    """The front's last word."""
+    gone: LastWord | None = None
+    """The front's."""
+    verdict_detail: str = ""
+    """Why it ends, beyond the code."""
 
 
 @dataclass(slots=True)
@@ -100,7 +133,7 @@ class _Feed:
 
 
 class TsIngest:
-    """All connections of the ingest door."""
+    """All connections of the ingest door, and all uploads."""
 
     def __init__(
         self,
@@ -117,8 +150,7 @@ class TsIngest:
         self._policy = policy
         self._local = local
         self._loop = asyncio.get_running_loop()
-        self._encoders: dict[int, _Encoder] = {}
-        """By connection."""
+        self._encoders: dict[Key, _Encoder] = {}
 
     def opened(self, event: ConnectionOpened) -> None:
         """The handshake is done and the certificate proved: admit the encoder or close."""
@@ -143,7 +175,7 @@ class TsIngest:
             self._board.list_refusal(
                 Role.INGEST,
                 refusal,
-                way=WAY,
+                way=RAW_TLS,
                 stream=stream,
                 peer=identity,
                 peer_address=event.peer,
@@ -151,28 +183,76 @@ class TsIngest:
             )
             self._front.close_connection(connection, refusal.code)
             return
+        line = ConnectionLine(self._front, connection)
+        came = Arrival(event.facts, event.peer, event.timing, event.facts.peer)
+        self._begin(line, came, stream, identity, grant)
+
+    def upload(self, ticket: int, stream: str, caller: Caller, came: Arrival) -> None:
+        """A request whose body is a transport stream, from somebody who may publish: admit and read
+        it. Raises `SealcastError`; a refusal of somebody who was proved is in the ledger then.
+        """
+        identity = caller.identity
+        try:
+            if self._board.stopping:
+                raise RemoteError("NODE.STOPPING")
+            channel = Channel(tls_version=caller.tls_version, peer=identity, roles=caller.roles)
+            grant = admit(TlsClaim(came.facts), channel, Role.INGEST, self._policy)
+            self._board.hub.may_publish(stream, identity)
+            self._check_room(stream, identity)
+        except SealcastError as error:
+            if identity.proved and error.code not in _COMMON:
+                self._board.list_refusal(
+                    Role.INGEST,
+                    error,
+                    way=OVER_HTTPS,
+                    stream=stream,
+                    peer=identity,
+                    peer_address=came.address,
+                    facts=came.facts,
+                )
+            raise
+        if not self._begin(BodyLine(self._front, ticket), came, stream, identity, grant):
+            raise RemoteError("TS.GONE")
+
+    def _check_room(self, stream: str, identity: Identity) -> None:
+        """HTTP.TOO_MANY: each upload that is read has a thread, whatever comes of it."""
+        bodies = [one for one in self._encoders.values() if isinstance(one.line, BodyLine)]
+        own = [one for one in bodies if one.stream == stream and one.identity.same_as(identity)]
+        if len(own) >= limits.UPLOADS_OF_ONE:
+            raise RemoteError(
+                "HTTP.TOO_MANY", f"The limit is {limits.UPLOADS_OF_ONE} uploads of one stream."
+            )
+        if len(bodies) >= limits.UPLOADS:
+            raise RemoteError("HTTP.TOO_MANY", f"The limit is {limits.UPLOADS} uploads.")
+
+    def _begin(
+        self, line: Line, came: Arrival, stream: str, identity: Identity, grant: Grant
+    ) -> bool:
+        """List the leg and start to read. False where the encoder is gone already."""
         leg = self._board.ledger.new_id()
+        kind, number = line.key
         self._board.ledger.open_connection(
             leg,
-            connection,
-            event.facts,
+            number if kind == "connection" else None,
+            came.facts,
             grant=grant,
-            way=WAY,
+            way=line.way,
             stream=stream,
             local=self._local,
-            peer_address=event.peer,
-            timing=event.timing,
+            peer_address=came.address,
+            timing=came.timing,
         )
         try:
-            descriptor = self._front.take_ingest(connection)
+            descriptor = line.take()
         except Exception as error:
-            self._board.register(leg, lambda code: self._front.close_connection(connection, code))
+            unread = Received()
+            self._board.register(leg, lambda code: line.end(Outcome(leg, stream, code, "", unread)))
             if native_refusal(error) is None:
                 self._board.end(leg, "TS.FAILED")
                 raise
             # It left the front's table between its announcement and now.
             self._board.end(leg, "TS.GONE")
-            return
+            return False
         publisher = TsPublisher(
             descriptor,
             name=stream,
@@ -181,20 +261,30 @@ class TsIngest:
             announced=lambda told: self._in_loop(self._announced(encoder, told)),
         )
         feed = _Feed(publisher)
-        encoder = _Encoder(leg, connection, stream, identity, publisher.inlet, feed)
+        encoder = _Encoder(leg, line, stream, identity, publisher.inlet, feed)
         feed.encoders.append(encoder)
-        self._encoders[connection] = encoder
+        self._encoders[line.key] = encoder
         self._board.register(leg, lambda code: self._close(encoder, code))
         publisher.start()
         grace_s = self._policy.identities.expired_grace_s
-        self._board.stands_on(leg, event.facts.peer, grace_s)
+        self._board.stands_on(leg, came.certificate, grace_s)
+        return True
 
     def closed(self, event: ConnectionClosed) -> None:
         """The connection is gone; the demuxer reads what is left and gives its verdict."""
-        encoder = self._encoders.get(event.connection)
+        word = LastWord(event.code, event.detail, event.bytes_in, event.bytes_out)
+        self._gone(("connection", event.connection), word)
+
+    def body_ended(self, event: BodyEnded) -> None:
+        """An upload's body is over; the demuxer reads what is left and gives its verdict."""
+        word = LastWord(event.code, event.detail, event.bytes_in)
+        self._gone(("body", event.ticket), word)
+
+    def _gone(self, key: Key, word: LastWord) -> None:
+        encoder = self._encoders.get(key)
         if encoder is None:
             return
-        encoder.gone, feed = event, encoder.feed
+        encoder.gone, feed = word, encoder.feed
         if feed.verdict is not None:
             self._over(encoder, feed.verdict)
         elif (
@@ -204,7 +294,7 @@ class TsIngest:
             and feed.publisher.withdraw(encoder.inlet)
         ):
             # It went before its turn came, and took nothing of the stream with it.
-            self._over(encoder, Ended(_NO_COMPLAINT, "It was closed before its turn came."))
+            self._over(encoder, Ended(COMPLETE, "It was closed before its turn came."))
 
     def count(self) -> None:
         """Bring the counters of these legs into the ledger: the relay does not know them."""
@@ -241,8 +331,10 @@ class TsIngest:
 
     async def _announced(self, encoder: _Encoder, told: Announcement) -> bool:
         """What an encoder says before its stream; whether another's demuxer reads it from here."""
-        if self._encoders.get(encoder.connection) is not encoder:
+        if self._encoders.get(encoder.line.key) is not encoder:
             return False
+        if isinstance(encoder.line, BodyLine):
+            return False  # it could not be answered: it is read as the null packet that it is
         if told.word is Word.CONTINUES:
             for elder in list(self._encoders.values()):
                 if elder is not encoder and self._continues(encoder, elder, told.run):
@@ -268,7 +360,7 @@ class TsIngest:
     async def _attach(self, feed: _Feed, found: ProgrammeFound) -> Sinks:
         """The sinks of what an encoder brings. Raises `SealcastError` if it may not."""
         encoder = feed.feeding
-        if self._encoders.get(encoder.connection) is not encoder:
+        if self._encoders.get(encoder.line.key) is not encoder:
             raise RemoteError("STREAM.ENDED")
         shapes = [
             shape
@@ -280,7 +372,7 @@ class TsIngest:
             encoder.stream,
             leg=encoder.leg,
             identity=encoder.identity,
-            way=WAY,
+            way=encoder.line.way,
             shapes=shapes,
             proved=True,  # its certificate, by the handshake
         )
@@ -320,7 +412,7 @@ class TsIngest:
             case Ended():
                 feed.verdict = event
                 for one in list(feed.encoders):
-                    if event.code != _NO_COMPLAINT or one.gone is not None:
+                    if event.code != COMPLETE or one.gone is not None:
                         self._over(one, event)
                     else:
                         # The front's last word is on its way; a broken promise must not keep the
@@ -343,16 +435,17 @@ class TsIngest:
 
     def _over(self, encoder: _Encoder, verdict: Ended) -> None:
         """The demuxer is done and the connection gone, or enough was waited for that."""
-        if self._encoders.get(encoder.connection) is not encoder:
+        if self._encoders.get(encoder.line.key) is not encoder:
             return
         self._count(encoder)
-        del self._encoders[encoder.connection]
+        del self._encoders[encoder.line.key]
         if encoder is not encoder.feed.feeding and encoder in encoder.feed.encoders:
             encoder.feed.encoders.remove(encoder)
         code, detail, gone = verdict.code, verdict.detail, encoder.gone
-        if code == _NO_COMPLAINT and gone is not None:
+        if code == COMPLETE and gone is not None:
             code = code if gone.code in _SAYS_NO_MORE else gone.code
             detail = gone.detail or detail
+        encoder.verdict_detail = detail
         self._board.end(encoder.leg, code, detail)
 
     def _count(self, encoder: _Encoder) -> None:
@@ -377,12 +470,16 @@ class TsIngest:
         feed.publisher.stop(code, encoder.inlet)
         if encoder in feed.encoders and len(feed.encoders) > 1:
             self._count(encoder)
-            del self._encoders[encoder.connection]
+            del self._encoders[encoder.line.key]
             if is_feeding:
                 self._succeed(feed)
             else:
                 feed.encoders.remove(encoder)
-        self._front.close_connection(encoder.connection, code)
+        encoder.line.end(
+            Outcome(
+                encoder.leg, encoder.stream, code, encoder.verdict_detail, encoder.inlet.counters
+            )
+        )
 
 
 def _codecs(found: ProgrammeFound) -> dict[str, str]:

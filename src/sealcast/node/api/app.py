@@ -26,6 +26,7 @@ from sealcast.node.api.metrics import Metrics
 from sealcast.node.api.origin import OriginOnlyReads
 from sealcast.node.api.refusals import Refusals
 from sealcast.node.api.state import StateApi
+from sealcast.node.api.uploads import UploadsApi
 from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
@@ -62,13 +63,14 @@ def build(parts: AppParts) -> ASGIApp:
     logins = Logins(parts.accounts)
     access = Access(parts.permissions, logins)
     refusals = Refusals(parts.switchboard)
+    cors = Cors(parts.cors_origins)
     media = MediaApi(
         sessions=parts.sessions,
         switchboard=parts.switchboard,
         measure=parts.measure,
         access=access,
         refusals=refusals,
-        cors=Cors(parts.cors_origins),
+        cors=cors,
         ice_servers=parts.ice_servers,
     )
     state = StateApi(
@@ -88,10 +90,16 @@ def build(parts: AppParts) -> ASGIApp:
     own: Sequence[BaseRoute] = ()
     if parts.authority is not None:
         own = IdentityApi(parts.authority, secure_port=parts.secure_port).routes()
+    uploads = (
+        []
+        if parts.ts_ingest is None
+        else UploadsApi(parts.ts_ingest, access, refusals, cors).routes()
+    )
     doors = [] if parts.doors is None else DoorsApi(parts.doors, access).routes()
     app = Starlette(
         routes=[
             *media.routes(),
+            *uploads,
             *state.routes(),
             *AdminApi(logins).routes(),
             *IdentitiesApi(parts.authority, parts.switchboard, access).routes(),

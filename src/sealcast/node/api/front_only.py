@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sealcast.errors import RemoteError
 from sealcast.node.api.refusals import Refusals
 from sealcast.node.ports import FrontPort
-from sealcast.wire import TlsFacts
+from sealcast.wire import ConnectionTiming, TlsFacts
 
 _CONNECTION: Final = b"x-sealcast-connection"
 _SECRET: Final = b"x-sealcast-secret"
@@ -32,6 +32,7 @@ class ConnectionFacts(msgspec.Struct, frozen=True):
     door: str
     peer: str
     facts: TlsFacts
+    timing: ConnectionTiming
 
 
 _DECODER: Final = msgspec.json.Decoder(ConnectionFacts)

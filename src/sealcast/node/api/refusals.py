@@ -28,6 +28,7 @@ _log = structlog.get_logger()
 
 _ROLES: Final = {
     "whip": Role.INGEST,
+    "upload": Role.INGEST,
     "whep": Role.DELIVERY,
     "api": Role.ADMIN,
     "metrics": Role.ADMIN,
