@@ -14,7 +14,7 @@ import os
 import ssl
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ class Pebble:
     tls_port: int
     http_port: int
     lifetime_s: int = 7 * 86_400
+    customers: Mapping[str, str] | None = None
+    """HMAC keys by their IDs: then no account is made that is not bound to one of them."""
 
     def __post_init__(self) -> None:
         self.port, self._management, self._dns = (free_port(["127.0.0.1"]) for _ in range(3))
@@ -63,6 +65,9 @@ class Pebble:
             "profiles": {"default": {"description": "-", "validityPeriod": self.lifetime_s}},
             "domainBlocklist": ["blocked.venue.example"],
         }
+        if self.customers is not None:
+            settings["externalAccountBindingRequired"] = True
+            settings["externalAccountMACKeys"] = self.customers
         file = self.folder / "pebble.json"
         file.write_text(json.dumps({"pebble": settings}))
         dns = f"127.0.0.1:{self._dns}"
@@ -100,7 +105,11 @@ class Pebble:
             log.close()
 
     def said(self) -> str:
-        return (self.folder / "pebble.log").read_text()[-2000:]
+        return self.log()[-2000:]
+
+    def log(self) -> str:
+        """All that it said."""
+        return (self.folder / "pebble.log").read_text()
 
     def root(self) -> bytes:
         """Below which it issues; another one each time it starts."""

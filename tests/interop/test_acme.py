@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from sealcast.testing.requirement import require
 
@@ -21,10 +24,12 @@ from tests.interop.pebble import HOST, Pebble  # noqa: E402 - needs them
 
 from sealcast import wire  # noqa: E402
 from sealcast._core import Front  # noqa: E402
-from sealcast.errors import RemoteError  # noqa: E402
+from sealcast.errors import LocalError, RemoteError  # noqa: E402
+from sealcast.identity.private_files import write_private  # noqa: E402
 from sealcast.identity.throw_away import ThrowAwayAuthority  # noqa: E402
+from sealcast.node.acme_account import Binding  # noqa: E402
 from sealcast.node.acme_answers import HttpAnswers, TlsAnswers  # noqa: E402
-from sealcast.node.acme_orders import Directory, Orders  # noqa: E402
+from sealcast.node.acme_orders import Directory, Orders, certificate_id  # noqa: E402
 from sealcast.node.acme_store import AcmeStore  # noqa: E402
 from sealcast.testing.node_process import free_port, running_node  # noqa: E402
 from sealcast.testing.waiting import wait_for  # noqa: E402
@@ -154,6 +159,109 @@ def test_the_authority_says_when_to_renew(tmp_path: Path, pebble: Pebble) -> Non
         assert ask_at > datetime.datetime.now(datetime.UTC)
 
 
+# ---- accounts that are bound to customers ----------------------------------------------------
+
+KID, HMAC_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+
+
+def bound(folder: Path, pebble: Pebble, made: Front, kid: str = KID, key: str = HMAC_KEY) -> Orders:
+    file = folder / "eab-key"
+    write_private(file, f"{key}\n".encode())
+    directory = Directory(pebble.directory, (), True, str(pebble.trust), Binding(kid, file))
+    return Orders(directory, AcmeStore(folder, pebble.directory), TlsAnswers(made, "public"))
+
+
+def test_an_account_is_bound_to_a_customer_and_found_again_without_the_key(
+    tmp_path: Path, pebble: Pebble
+) -> None:
+    pebble.customers = {KID: HMAC_KEY}
+    with front(tmp_path, pebble.tls_port) as made, pebble.running():
+        assert bound(tmp_path, pebble, made).order([HOST]).chain_pem
+        assert f'Binding with CA using kid "{KID}"' in pebble.log()
+        # The key of a binding is good once at some authorities: an account that is there needs it
+        # no more.
+        (tmp_path / "eab-key").unlink()
+        assert orders(pebble, tmp_path, TlsAnswers(made, "public")).order([HOST]).chain_pem
+
+
+@pytest.mark.parametrize(
+    ("kid", "key", "said"),
+    [
+        ("kid-2", HMAC_KEY, "kid"),
+        (KID, HMAC_KEY[::-1], "verification"),
+        (None, None, "no account without"),
+    ],
+)
+def test_an_account_that_is_not_bound_is_refused_by_its_code(
+    tmp_path: Path, pebble: Pebble, kid: str | None, key: str | None, said: str
+) -> None:
+    pebble.customers = {KID: HMAC_KEY}
+    with front(tmp_path, pebble.tls_port) as made, pebble.running():
+        by = orders(pebble, tmp_path, TlsAnswers(made, "public"))
+        if kid is not None and key is not None:
+            by = bound(tmp_path, pebble, made, kid, key)
+        with pytest.raises(RemoteError) as refused:
+            by.order([HOST])
+    assert refused.value.code == "ACME.BINDING"
+    assert said in refused.value.detail
+    assert HMAC_KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "code"),
+    [
+        (None, 0o600, "IDENTITY.KEY_UNREADABLE"),
+        (HMAC_KEY, 0o644, "IDENTITY.KEY_EXPOSED"),
+        (f"key: {HMAC_KEY}", 0o600, "IDENTITY.KEY_UNREADABLE"),
+        ("", 0o600, "IDENTITY.KEY_UNREADABLE"),
+    ],
+)
+def test_a_binding_key_that_cannot_be_used_is_said_without_being_shown(
+    tmp_path: Path, content: str | None, mode: int, code: str
+) -> None:
+    file = tmp_path / "eab-key"
+    if content is not None:
+        file.touch(mode=mode)
+        file.write_text(content)
+    with pytest.raises(LocalError) as refused:
+        Binding(KID, file).key()
+    assert refused.value.code == code
+    assert HMAC_KEY not in str(refused.value)
+
+
+# ---- orders that replace -----------------------------------------------------------------------
+
+
+def test_an_order_says_which_certificate_it_replaces(tmp_path: Path, pebble: Pebble) -> None:
+    with front(tmp_path, pebble.tls_port) as made, pebble.running():
+        by = orders(pebble, tmp_path, TlsAnswers(made, "public"))
+        first = by.order([HOST]).chain_pem
+        assert "is a replacement of" not in pebble.log()
+        second = by.order([HOST], first).chain_pem
+        assert pebble.log().count("is a replacement of") == 1
+        assert "has been marked as replaced" in pebble.log()
+        # It is replaced already, and a certificate is issued all the same.
+        third = by.order([HOST], first).chain_pem
+        assert pebble.log().count("is a replacement of") == 1
+        assert len({leaf(chain).serial_number for chain in (first, second, third)}) == 3
+
+
+def test_a_certificate_is_called_as_the_rfc_calls_its_example() -> None:
+    """RFC 9773 Appendix A, for a serial with and one without the first bit set."""
+    key = bytes.fromhex("69885b6b87466041e1b37b847ba0ae2cde01c8d4")
+    own, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    for serial, called in ((0x8765_4321, "AIdlQyE"), (0x0765_4321, "B2VDIQ")):
+        made = (
+            x509.CertificateBuilder(x509.Name([]), x509.Name([]), own.public_key(), serial)
+            .not_valid_before(now)
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.AuthorityKeyIdentifier(key, None, None), critical=False)
+            .sign(own, hashes.SHA256())
+        )
+        chain = made.public_bytes(Encoding.PEM)
+        assert certificate_id(chain) == f"aYhba4dGYEHhs3uEe6CuLN4ByNQ.{called}"
+
+
 def settings(pebble: Pebble, more: str = "") -> str:
     return f"""
 [acme]
@@ -211,6 +319,7 @@ def test_a_node_gets_its_certificate_and_renews_it_without_dropping_a_connection
             timeout_s=30,
             explain=node.output,
         )
+        assert "is a replacement of" in pebble.log()
         own = kept.sock
         kept.request("GET", "/")
         assert kept.getresponse().read()

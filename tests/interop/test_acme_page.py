@@ -23,13 +23,17 @@ from sealcast.testing.waiting import wait_for  # noqa: E402
 
 PAGE = (Path(__file__).parents[2] / "docs" / "acme.md").read_text()
 TABLES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-CHECK, LOOK = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+CHECK, LOOK, BIND = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+HMAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 
 
-@pytest.mark.parametrize("table", TABLES, ids=["at the public door", "at port 80"])
+@pytest.mark.parametrize(
+    "table", TABLES, ids=["at the public door", "at port 80", "bound to a customer"]
+)
 def test_the_page_leads_to_a_certificate(tmp_path: Path, table: str) -> None:
     port, http_port, media = (free_port(["127.0.0.1"]) for _ in range(3))
-    pebble = Pebble(tmp_path, port, http_port)
+    customers = {"kid-1": HMAC_KEY} if "eab_kid" in table else None
+    pebble = Pebble(tmp_path, port, http_port, customers=customers)
     here = {
         "https://acme-v02.api.letsencrypt.org/directory": pebble.directory,
         "0.0.0.0:443": f"127.0.0.1:{port}",
@@ -42,7 +46,12 @@ def test_the_page_leads_to_a_certificate(tmp_path: Path, table: str) -> None:
     more += f'[media]\nbind = ["127.0.0.1:{media}"]\n'
     (tmp_path / "sealcast.toml").write_text(table + more)
     source = str(Path(__file__).parents[2] / "src")
-    environment = {**os.environ, "PYTHONPATH": source, "XDG_STATE_HOME": str(tmp_path / "state")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": source,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "HMAC_KEY": HMAC_KEY,
+    }
     sealcast = f"{sys.executable} -m sealcast"
 
     def run(command: str) -> str:
@@ -60,6 +69,7 @@ def test_the_page_leads_to_a_certificate(tmp_path: Path, table: str) -> None:
         return done.stdout
 
     with pebble.running(), (tmp_path / "log").open("wb") as log:
+        run(BIND)
         assert pebble.directory in run(CHECK)
         serve = [*sealcast.split(), "serve", "-c", "sealcast.toml"]
         node = subprocess.Popen(

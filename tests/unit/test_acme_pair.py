@@ -50,10 +50,12 @@ class FakeOrders:
     next: SealcastError | None = None
     renew_at: datetime.datetime | None = None
     ordered: list[tuple[str, ...]] = field(default_factory=list)
+    replaced: list[bytes | None] = field(default_factory=list)
     asked: int = 0
 
-    def order(self, names: Sequence[str]) -> KeyPair:
+    def order(self, names: Sequence[str], replaces: bytes | None = None) -> KeyPair:
         self.ordered.append(tuple(names))
+        self.replaced.append(replaces)
         if self.next is not None:
             raise self.next
         return issued(*names)
@@ -107,6 +109,7 @@ def test_a_failure_waits_longer_each_time_and_the_old_certificate_stays(tmp_path
     pair = made(orders, tmp_path)
     settled(pair, NOW)
     old = pair.current()
+    assert orders.replaced == [None]
     orders.next = RemoteError("ACME.UNREACHABLE", "It is down.")
     now, waits = NOW + 365 * DAY, []
     for _ in range(12):
@@ -122,6 +125,7 @@ def test_a_failure_waits_longer_each_time_and_the_old_certificate_stays(tmp_path
             lambda: not (pair._thread and pair._thread.is_alive()), what="the order", every_s=0.01
         )
         assert pair.current() == old
+    assert set(orders.replaced[1:]) == {old.chain_pem}, "what the next one is to replace"
     assert MINUTE <= waits[0] < 2 * MINUTE
     assert all(later > earlier for earlier, later in itertools.pairwise(waits[:7]))
     assert all(wait <= LONGEST_WAIT * 1.3 for wait in waits)

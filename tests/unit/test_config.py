@@ -207,6 +207,8 @@ authority = "keys/authority"
 passphrase_file = "../secrets/passphrase"
 [acme]
 trust = "pebble.pem"
+eab_kid = "kid-1"
+eab_hmac_key_file = "eab"
 [doors.public]
 certificate = "tls/cert.pem"
 key = "tls/key.pem"
@@ -241,6 +243,7 @@ def test_a_path_in_the_file_is_relative_to_the_files_folder(
     assert Path(loaded.identity.authority).resolve() == folder / "keys/authority"
     assert Path(loaded.identity.passphrase_file).resolve() == tmp_path / "secrets/passphrase"
     assert Path(loaded.acme.trust).resolve() == folder / "pebble.pem"
+    assert Path(loaded.acme.eab_hmac_key_file).resolve() == folder / "eab"
     assert Path(doors.public.certificate).resolve() == folder / "tls/cert.pem"
     assert Path(doors.public.key).resolve() == folder / "tls/key.pem"
     assert doors.public.client_ca == "/etc/absolute.pem"
@@ -288,4 +291,4 @@ def test_every_setting_that_is_a_file_or_a_folder_is_a_path_to_the_schema() -> N
                 named.add((table, key))
     assert places == named
     keys = {key for _, key in places}
-    assert keys == set(re.findall(r"^(\w+) = ", EVERY_PLACE, re.MULTILINE))
+    assert keys | {"eab_kid"} == set(re.findall(r"^(\w+) = ", EVERY_PLACE, re.MULTILINE))

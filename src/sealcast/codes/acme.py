@@ -28,6 +28,12 @@ ROWS: Final = failures(
         "Its own words are beside this; it is tried again, later each time.",
     ),
     (
+        "ACME.BINDING",
+        "The ACME authority wants the account bound to one of its customers, and it is not.",
+        "Take key ID and HMAC key from your page at the authority (external account binding), put "
+        "the key into a file of mode 0600, and set acme.eab_kid and acme.eab_hmac_key_file.",
+    ),
+    (
         "ACME.RATE_LIMITED",
         "The ACME authority takes no more orders from this account for now.",
         "Nothing: the next order waits as long as it asked for. Do not delete the state folder.",

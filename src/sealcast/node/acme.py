@@ -49,7 +49,7 @@ class RateLimited(RemoteError):  # noqa: N818 - named for what happened
 class OrdersPort(Protocol):
     """What an authority is asked; see `sealcast.node.acme_orders.Orders`."""
 
-    def order(self, names: Sequence[str]) -> KeyPair: ...
+    def order(self, names: Sequence[str], replaces: bytes | None = None) -> KeyPair: ...
 
     def renewal(self, chain_pem: bytes) -> tuple[datetime.datetime | None, datetime.datetime]: ...
 
@@ -115,7 +115,8 @@ class AcmePair:
         """In the thread: asks when to renew, or orders."""
         try:
             if pair is None or is_due:
-                self._outcome = _Outcome(pair=self._orders.order(self._names))
+                before = None if pair is None else pair.chain_pem
+                self._outcome = _Outcome(pair=self._orders.order(self._names, before))
             else:
                 renew_at, ask_at = self._orders.renewal(pair.chain_pem)
                 self._outcome = _Outcome(renew_at=renew_at, ask_at=ask_at)

@@ -51,7 +51,8 @@ async def begin_acme(
     """None where no door asks for it. The first order begins with the first look at the source,
     when the doors are open.
 
-    ACME.NOT_INSTALLED, IDENTITY.KEY_EXPOSED, FRONT.BIND_FAILED (the listener's address).
+    ACME.NOT_INSTALLED, IDENTITY.KEY_EXPOSED, IDENTITY.KEY_UNREADABLE, FRONT.BIND_FAILED (the
+    listener's address).
     """
     doors = config.doors
     if not any(getattr(doors, name).certificate == ACME for name in doors.__struct_fields__):
@@ -81,7 +82,13 @@ async def begin_acme(
 
 
 def _directory(acme: Acme) -> Directory:
+    from sealcast.node.acme_account import Binding
     from sealcast.node.acme_orders import Directory
 
     trust = str(Path(acme.trust).expanduser()) if acme.trust else ""
-    return Directory(acme.directory, tuple(acme.contact), acme.terms_agreed, trust)
+    binding = None
+    if acme.eab_kid:
+        binding = Binding(acme.eab_kid, Path(acme.eab_hmac_key_file).expanduser())
+        # A wrong file is found now, and not when the account is made at night.
+        binding.key()
+    return Directory(acme.directory, tuple(acme.contact), acme.terms_agreed, trust, binding)

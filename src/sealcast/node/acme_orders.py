@@ -1,12 +1,14 @@
 """One order at an ACME authority, from the account to the certificate (RFC 8555 §7).
 
-Does: registers the account once, orders, answers the challenges, finalizes with a fresh key, and
-asks when to renew (ARI, RFC 9773). Refused nonces are tried again.
+Does: orders, answers the challenges, finalizes with a fresh key, and asks when to renew (ARI, RFC
+9773); an order says which certificate it replaces. Refused nonces are tried again.
 
-Does not: decide when to order (`sealcast.node.acme`), or keep the certificate.
+Does not: decide when to order (`sealcast.node.acme`), make accounts (`acme_account`), or keep the
+certificate.
 
 Every call blocks on the network, up to `PATIENCE`. Failures are `RemoteError`s: ACME.UNREACHABLE,
-ACME.REFUSED, ACME.CHALLENGE_FAILED, ACME.RATE_LIMITED; and the LocalError ACME.TERMS.
+ACME.REFUSED, ACME.CHALLENGE_FAILED, ACME.RATE_LIMITED, ACME.BINDING; and `LocalError`s: ACME.TERMS,
+IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED.
 
 Specs: RFC 8555, RFC 8737, RFC 9773. The protocol itself is certbot's `acme`.
 """
@@ -25,11 +27,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from josepy.b64 import b64encode
+from josepy.json_util import field as json_field
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
 from sealcast.errors import LocalError, RemoteError
 from sealcast.node.acme import RateLimited
+from sealcast.node.acme_account import Binding, enter
 from sealcast.node.acme_answers import Answers
 from sealcast.node.acme_store import AcmeStore, made_key
 from sealcast.node.state_folder import KeyPair
@@ -46,13 +50,14 @@ _MOST_WORDS: Final = 400
 @dataclass(frozen=True, slots=True)
 class Directory:
     """Which authority, and as whom. `trust` is a PEM file for one whose own HTTPS certificate is of
-    no public authority.
+    no public authority; `binding` is for one that wants its customers' accounts bound.
     """
 
     url: str
     contact: tuple[str, ...] = ()
     terms_agreed: bool = False
     trust: str = ""
+    binding: Binding | None = None
 
 
 class Orders:
@@ -63,8 +68,11 @@ class Orders:
         self._client: client.ClientV2 | None = None
         self._retry_after: str | None = None
 
-    def order(self, names: Sequence[str]) -> KeyPair:
-        """A certificate for these host names, with a key that nobody had before."""
+    def order(self, names: Sequence[str], replaces: bytes | None = None) -> KeyPair:
+        """A certificate for these host names, with a key that nobody had before. `replaces` is the
+        chain (PEM) of the one whose place it takes: an authority that suggests times to renew
+        (ARI) does not count such an order against its limits (RFC 9773 §5).
+        """
         with self._explained():
             acme = self._connected()
             key, key_pem = made_key()
@@ -77,7 +85,7 @@ class Orders:
                 )
                 .sign(key, hashes.SHA256())
             )
-            order = acme.new_order(request.public_bytes(Encoding.PEM))
+            order = self._new_order(acme, request.public_bytes(Encoding.PEM), replaces)
             # The library compares with a naive local time.
             deadline = datetime.datetime.now() + PATIENCE
             with self._answering(acme, order):
@@ -93,6 +101,25 @@ class Orders:
             suggested, again = self._connected().renewal_time(chain_pem)
         utc = datetime.UTC
         return (None if suggested is None else suggested.astimezone(utc)), again.astimezone(utc)
+
+    def _new_order(
+        self, acme: client.ClientV2, request_pem: bytes, replaces: bytes | None
+    ) -> messages.OrderResource:
+        net = acme.net
+        name = None if replaces is None else certificate_id(replaces)
+        if name is not None and isinstance(net, _Patient) and _suggests_times(acme):
+            net.replaces = name
+            try:
+                return acme.new_order(request_pem)
+            except errors.ConflictError:
+                pass  # It was replaced already (409); this is an order all the same.
+            except messages.Error as error:
+                if error.code == "rateLimited":
+                    raise
+                # It is another account's, or forgotten.
+            finally:
+                net.replaces = None
+        return acme.new_order(request_pem)
 
     @contextmanager
     def _answering(self, acme: client.ClientV2, order: messages.OrderResource) -> Iterator[None]:
@@ -139,16 +166,7 @@ class Orders:
             net.verify_ssl = self._directory.trust  # type: ignore[assignment]
         net.session.hooks["response"].append(self._heard)
         acme = client.ClientV2(client.ClientV2.get_directory(self._directory.url, net), net)
-        registration = messages.NewRegistration(
-            contact=self._directory.contact, terms_of_service_agreed=True
-        )
-        try:
-            acme.new_account(registration)
-        except errors.ConflictError as known:
-            # The account exists: its key says so, and it tells us its address.
-            net.account = messages.RegistrationResource(
-                body=messages.Registration(), uri=known.location
-            )
+        enter(acme, net, key, self._directory.contact, self._directory.binding)
         self._client = acme
         return acme
 
@@ -181,19 +199,57 @@ class Orders:
             raise RemoteError("ACME.UNREACHABLE", _clean(str(cause))) from error
 
 
+class _Replacement(messages.NewOrder):
+    """An order that says which certificate it replaces; the library's has no such field."""
+
+    replaces: str = json_field("replaces")
+
+
 class _Patient(client.ClientNetwork):
     """The library tries a refused nonce once more; an authority of many machines may refuse some in
     a row (RFC 8555 §6.5).
     """
 
-    def post(self, *words: Any, **more: Any) -> requests.Response:
+    replaces: str | None = None
+    """The identifier of the certificate that the next order replaces."""
+
+    def post(self, url: str, obj: Any, *words: Any, **more: Any) -> requests.Response:
+        if self.replaces is not None and isinstance(obj, messages.NewOrder):
+            obj = _Replacement(**dict(obj), replaces=self.replaces)
         for _ in range(_NONCES):
             try:
-                return super().post(*words, **more)
+                return super().post(url, obj, *words, **more)
             except messages.Error as error:
                 if error.code != "badNonce":
                     raise
-        return super().post(*words, **more)
+        return super().post(url, obj, *words, **more)
+
+
+def _suggests_times(acme: client.ClientV2) -> bool:
+    """Whether the authority knows of replacements: "Clients SHOULD NOT include this field" where no
+    renewalInfo is advertised (RFC 9773 §5).
+    """
+    try:
+        return bool(acme.directory["renewalInfo"])
+    except KeyError:
+        return False
+
+
+def certificate_id(chain_pem: bytes) -> str | None:
+    """What a certificate is called to its authority (RFC 9773 §4.1): its issuer's key identifier
+    and its serial as DER has it, in base64url. None for one whose issuer is not named by its key.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificate(chain_pem)
+        issuer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    if issuer.key_identifier is None:
+        return None
+    serial = leaf.serial_number
+    # An INTEGER is signed: one whose first bit is set has a zero octet before it.
+    octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
+    return ".".join(b64encode(part).decode() for part in (issuer.key_identifier, octets))
 
 
 def _why_invalid(error: errors.ValidationError) -> str:

@@ -306,6 +306,17 @@ class Acme(_Table, frozen=True):
         Place,
         Meta(description="PEM file of who vouches for the directory itself; empty: the usual"),
     ] = ""
+    eab_kid: Annotated[
+        str,
+        Meta(
+            description="key ID of an authority that binds accounts to its customers (ZeroSSL, "
+            "Google): external account binding, RFC 8555 section 7.3.4"
+        ),
+    ] = ""
+    eab_hmac_key_file: Annotated[
+        Place,
+        Meta(description="file of mode 0600 with the HMAC key of eab_kid, as the page shows it"),
+    ] = ""
 
 
 class Spiffe(_Table, frozen=True):

@@ -55,6 +55,9 @@ def _acme_flaws(config: Config) -> Iterator[tuple[str, str]]:
             "acme.terms_agreed",
             f"must be true: read the terms of service of {acme.directory} first",
         )
+    if bool(acme.eab_kid) != bool(acme.eab_hmac_key_file):
+        missing = "eab_hmac_key_file" if acme.eab_kid else "eab_kid"
+        yield f"acme.{missing}", "is missing: acme.eab_kid and acme.eab_hmac_key_file come together"
     names = acme_names(config)
     if not names:
         yield "acme.names", "has no host name, and node.names has none that is not local"
