@@ -130,3 +130,10 @@ def test_what_ends_first_stands_first(authority: Authority) -> None:
         authority.issue(wanted, NOW, who="ada")
     soon = NOW + datetime.timedelta(minutes=125)
     assert [name for _, name in names(authority, soon)] == ["encoder/b", "encoder/a"]
+
+
+def test_a_door_that_trusts_what_expired_long_ago_is_due_today(authority: Authority) -> None:
+    bundle = of_bundle(authority.bundle_pem(NOW), "cdn.pem")
+    end = datetime.datetime.fromtimestamp(bundle[0].not_after_unix, datetime.UTC)
+    assert due(bundle, FORTNIGHT, end + 40 * DAY) == bundle
+    assert bundle[0].holder == "cdn.pem"

@@ -43,7 +43,7 @@ def doors(
     """
     settings = load_config(config)
     if running or url is not None:
-        told = asyncio.run(_ask(running_node(settings, url, token, ca, (cert, key))))
+        told = asyncio.run(ask_doors(running_node(settings, url, token, ca, (cert, key))))
     else:
         told = report(settings, datetime.datetime.now(datetime.UTC))
     if json_:
@@ -53,7 +53,8 @@ def doors(
     sys.exit(1 if any(door.open and door.complaints for door in told) else 0)
 
 
-async def _ask(node: RunningNode) -> list[DoorReport]:
+async def ask_doors(node: RunningNode) -> list[DoorReport]:
+    """The running node's doors, with what they work with now."""
     async with node.connected() as asking:
         told = await asking.get("/api/doors")
     try:

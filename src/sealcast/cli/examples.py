@@ -106,6 +106,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "identity due": (
             "sealcast identity due --data authority --within 14d",
+            "sealcast identity due --config sealcast.toml --running",
             "sealcast identity due --data authority --bundle cdn-ca.pem --json",
         ),
         "identity backup": ("sealcast identity backup --data authority --out nightly.tar",),

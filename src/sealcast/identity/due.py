@@ -33,6 +33,11 @@ class Kind(StrEnum):
     ISSUER = "issuer"
     ROOT = "root"
     BUNDLE = "bundle"
+    """An authority of others, which a door or somebody else here trusts."""
+    FILE = "file"
+    """What a door shows from files that somebody else writes (cert-manager, Vault)."""
+    ACME = "acme"
+    SPIFFE = "spiffe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +55,23 @@ class Lasting:
     not_after_unix: int
     warn_s: int
     renew_unix: int | None = None
+    holder: str = ""
+    """Who shows or trusts it, where that is not the name."""
 
     def left_s(self, now: datetime.datetime) -> int:
         """Seconds that are left; negative when it has expired."""
         return self.not_after_unix - int(now.timestamp())
 
     def is_due(self, within: datetime.timedelta, now: datetime.datetime) -> bool:
-        """Whether somebody should look. What expired is shown as long as it would have been shown
-        before: people come and go, and nobody misses what ended long ago.
+        """Whether somebody should look. An end that expired is shown as long as it would have been
+        shown before: people come and go, and nobody misses what ended long ago. A door that shows
+        or trusts what has expired does so today.
         """
         if self.kind in (Kind.ISSUER, Kind.ROOT):
             return self.left_s(now) <= max(within.total_seconds(), self.warn_s)
         shown = min(within.total_seconds(), self.warn_s)
+        if self.kind is not Kind.END:
+            return self.left_s(now) <= shown
         return -shown < self.left_s(now) <= shown
 
 
@@ -154,6 +164,7 @@ def of_bundle(pem: bytes, what: str) -> list[Lasting]:
             not_after_unix=int(one.not_valid_after_utc.timestamp()),
             # Nobody here renews it: the question alone says when it is due.
             warn_s=int((one.not_valid_after_utc - one.not_valid_before_utc).total_seconds()),
+            holder=what,
         )
         for one in certificates
     ]

@@ -42,6 +42,7 @@ class Certificate:
 
     name: str
     serial: str
+    since_unix: int
     until_unix: int
     days_left: float
 
@@ -49,8 +50,9 @@ class Certificate:
     def of(certificate: x509.Certificate, now: datetime.datetime) -> Certificate:
         until = int(certificate.not_valid_after_utc.timestamp())
         return Certificate(
-            name=certificate.subject.rfc4514_string(),
+            name=_called(certificate),
             serial=f"{certificate.serial_number:x}",
+            since_unix=int(certificate.not_valid_before_utc.timestamp()),
             until_unix=until,
             days_left=round((until - now.timestamp()) / _DAY, 1),
         )
@@ -74,6 +76,8 @@ class DoorReport:
     expired_grace_s: int
     shows: Certificate | None
     shows_from: str
+    shows_kind: str
+    """own, file, acme or spiffe."""
     complaints: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, object]:
@@ -230,8 +234,27 @@ def _report(
         expired_grace_s=policy.identities.expired_grace_s,
         shows=None if shows is None else Certificate.of(shows, now),
         shows_from=shows_from,
+        shows_kind=_kind(plan.door.certificate),
         complaints=complaints,
     )
+
+
+def _kind(said: str) -> str:
+    if said in WORDS:
+        return said
+    return "file" if said else "own"
+
+
+def _called(certificate: x509.Certificate) -> str:
+    """By its subject; where that is empty (public authorities, SPIFFE), by its names."""
+    if subject := certificate.subject.rfc4514_string():
+        return subject
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    kinds = (x509.DNSName, x509.UniformResourceIdentifier)
+    return ", ".join(name for kind in kinds for name in names.get_values_for_type(kind))
 
 
 def _there(path: Path) -> bool:
