@@ -203,6 +203,16 @@ def test_without_the_doors_trust_bundle_there_is_no_yes(
     assert "/nowhere/ca.pem" in capsys.readouterr().err
 
 
+def test_whom_spiffe_trusts_only_the_running_node_can_say(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spiffe = '[spiffe]\nsocket = "unix:///run/spire.sock"\n[doors.secure]\nclient_ca = "spiffe"\n'
+    site.config.write_text(site.settings + spiffe)
+    file = str(site.certificate("admin/ada"))
+    assert site.explain(file, "--verb", "admin", "--door", "secure") == 1
+    assert "sealcast doors --running" in capsys.readouterr().err
+
+
 def test_the_door_for_a_cdn_proves_nobody_by_a_certificate(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

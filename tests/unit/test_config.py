@@ -292,3 +292,13 @@ def test_every_setting_that_is_a_file_or_a_folder_is_a_path_to_the_schema() -> N
     assert places == named
     keys = {key for _, key in places}
     assert keys | {"eab_kid"} == set(re.findall(r"^(\w+) = ", EVERY_PLACE, re.MULTILINE))
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_configuration_on_a_page_is_one(page: Path) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        config.loads(block, name=page.name)

@@ -44,6 +44,19 @@ def loaded(
     return load(file)
 
 
+def test_a_federated_trust_domain_is_no_file_that_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "sealcast.toml"
+    file.write_text(
+        '[spiffe]\nsocket = "unix:///run/spire.sock"\n'
+        '[doors.secure]\nclient_ca = "spiffe:other.example"\n'
+    )
+    with pytest.raises(ConfigurationRefused) as refused:
+        load(file)
+    [complaint] = refused.value.complaints
+    assert (complaint.key, complaint.line) == ("doors.secure.client_ca", 4)
+    assert "export its bundle into a PEM file" in complaint.sentence
+
+
 def test_a_door_by_acme_needs_a_directory_and_agreed_terms_and_a_host_name(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,

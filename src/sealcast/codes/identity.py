@@ -29,7 +29,8 @@ _SIGNALLING: Final = answers(
         500,
         "IDENTITY.KEY_EXPOSED",
         "A private key file can be read by others, so it counts as known.",
-        "Set its mode to 0600 after making sure that nobody read it, or issue a new one.",
+        "Set its mode to 0600 after making sure that nobody read it, or issue a new one. In "
+        "Kubernetes set defaultMode: 0400 at the volume, and fsGroup to a group of this process.",
     ),
     (
         400,

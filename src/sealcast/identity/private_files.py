@@ -8,7 +8,8 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -119,13 +120,32 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_private(path: Path) -> bytes:
-    """The content of `path`; IDENTITY.KEY_EXPOSED if group or others may read or write it."""
+    """The content of `path`; IDENTITY.KEY_EXPOSED if others could have read or written it."""
     with path.open("rb") as file:
         # Of the opened file: a name can be given to another one in between.
-        mode = os.fstat(file.fileno()).st_mode & 0o777
-        if mode & 0o077:
-            raise LocalError("IDENTITY.KEY_EXPOSED", f"{path.name} has mode {mode:04o}.")
+        known = os.fstat(file.fileno())
+        if is_exposed(known, os.getgroups()):
+            mode = stat.S_IMODE(known.st_mode)
+            raise LocalError(
+                "IDENTITY.KEY_EXPOSED",
+                f"{path} has mode {mode:04o}, user {known.st_uid}, group {known.st_gid}.",
+            )
         return file.read()
+
+
+def is_exposed(known: os.stat_result, own_groups: Collection[int]) -> bool:
+    """Whether anybody but its owner and this process could have read or written a file.
+
+    A group may read it if root owns the file and the group is this process's: that is how root
+    hands a key to a service without making it the service's own. Kubernetes does (a Secret in a pod
+    with `fsGroup` has mode 0440, whatever its `defaultMode`), so does Debian (`ssl-cert`). Group 0
+    is left out: root needs no such thing, and a stray mode stays noticed.
+    """
+    mode = stat.S_IMODE(known.st_mode)
+    if not mode & 0o077:
+        return False
+    handed_over = known.st_uid == 0 and known.st_gid != 0 and known.st_gid in own_groups
+    return not handed_over or bool(mode & 0o037)
 
 
 def read_passphrase(path: Path | None) -> Secret:

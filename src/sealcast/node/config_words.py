@@ -33,6 +33,12 @@ def word_flaws(config: Config) -> Iterator[tuple[str, str]]:
         if door.certificate in WORDS and door.key:
             said = f'doors.{name}.certificate = "{door.certificate}" brings its own key'
             yield f"doors.{name}.key", f"must be left out: {said}"
+        if door.client_ca.startswith(f"{SPIFFE}:"):
+            yield (
+                f"doors.{name}.client_ca",
+                "cannot be a federated trust domain (docs/spiffe.md says why): export its bundle "
+                "into a PEM file and name that",
+            )
     if any(door.certificate == ACME for door in doors.values()):
         yield from _acme_flaws(config)
     uses_spiffe = any(SPIFFE in (door.certificate, door.client_ca) for door in doors.values())

@@ -28,6 +28,7 @@ from sealcast.identity.revocation import Revocations
 from sealcast.identity.throw_away import ROOT_FILE
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.node.config import Config
+from sealcast.node.config_words import WORDS
 from sealcast.node.doors import INGEST_TS, ORIGIN, Plan, plans
 from sealcast.node.own_authority import OwnRoots, open_authority
 from sealcast.node.permission import check_root, rulebook
@@ -126,6 +127,12 @@ def _bundle(config: Config, plan: Plan, now: datetime.datetime) -> tuple[str, by
     if own is not None:
         return f"the authority of {own.trust_domain}", own.bundle_pem(now)
     named = plan.door.client_ca
+    if named in WORDS:
+        raise LocalError(
+            "IDENTITY.CERTIFICATE_MALFORMED",
+            f"Whom the door {plan.name} trusts comes from {named}, and only the running node has "
+            "it: sealcast doors --running shows it.",
+        )
     file = Path(named).expanduser() if named else config.state_dir() / ROOT_FILE
     try:
         return str(file), file.read_bytes()

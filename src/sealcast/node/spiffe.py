@@ -6,7 +6,8 @@ another trust domain than the node's is refused and the old one stays; so it doe
 away.
 
 Does not: swap anything at a door (`sealcast.node.door_keeping`); attest anybody: the agent at the
-other end of the socket does. Bundles of federated trust domains are not used.
+other end of the socket does. Does not use bundles of federated trust domains: `docs/spiffe.md` says
+why.
 
 Specs: SPIFFE Workload API §5 (X.509-SVID profile), SPIFFE Workload Endpoint §3.
 """
