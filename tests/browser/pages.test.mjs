@@ -1,15 +1,19 @@
 // The parts of the pages that need no browser. Run by `node --test`, and by test_page_modules.py.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
 import { streamName, streamPath } from '../../src/sealcast/web/static/address.js';
+import { endOf } from '../../src/sealcast/web/static/certificate.js';
+import { TAG, der, fromPem, pemOf, unsigned, values } from '../../src/sealcast/web/static/der.js';
 import { dtlsVersion, fingerprintsOf, ratesBetween, srtpProfile } from '../../src/sealcast/web/static/evidence.js';
 import { filterOf, queryOf } from '../../src/sealcast/web/static/identity-filter.js';
 import { bySoonest, moment, reason, summary, timeLeft } from '../../src/sealcast/web/static/identity-standing.js';
 import { Problem } from '../../src/sealcast/web/static/problem.js';
 import { buildFragment, credentialsOf, mergeFragment } from '../../src/sealcast/web/static/sdpfrag.js';
 import { sealFacts } from '../../src/sealcast/web/static/seal.js';
+import { keyPem, makeKey, requestPem, signatureOf } from '../../src/sealcast/web/static/signing-request.js';
 import { StageTracker } from '../../src/sealcast/web/static/stages.js';
 import { iceServersOf } from '../../src/sealcast/web/static/whip-whep.js';
 
@@ -235,4 +239,66 @@ test('a filter of identities is the same in the address, in the question and in 
   }
   assert.equal(queryOf({ name: ' a&b=c#d ', states: [], live: false }), '?name=a%26b%3Dc%23d', 'what is typed stays a value');
   assert.equal(queryOf({ name: ' ', states: [], live: false }), '');
+});
+
+const hex = (bytes) => Buffer.from(bytes).toString('hex');
+
+function openssl(input, ...words) {
+  const done = spawnSync('openssl', words, { input, encoding: 'utf8' });
+  assert.equal(done.status, 0, done.stderr);
+  return done.stdout;
+}
+
+test('OpenSSL reads each signing request, and finds its signature good and its key the one that is handed out', async () => {
+  // Half of all numbers have a first bit that is set, one in 256 has an octet less: several of each kind.
+  for (let round = 0; round < 24; round += 1) {
+    const keys = await makeKey();
+    const request = await requestPem(keys);
+    const read = openssl(request, 'req', '-verify', '-noout', '-pubkey');
+    const key = await keyPem(keys);
+    assert.equal(openssl(key, 'pkey', '-pubout'), read);
+    assert.match(openssl(key, 'pkey', '-noout', '-text'), /prime256v1/);
+  }
+});
+
+test('a number in DER is never negative and never longer than it must be', () => {
+  assert.equal(hex(unsigned(new Uint8Array([0, 0, 0x7f]))), '02017f');
+  assert.equal(hex(unsigned(new Uint8Array([0x80, 1]))), '0203008001');
+  assert.equal(hex(unsigned(new Uint8Array([0, 0]))), '020100');
+  const raw = new Uint8Array(64);
+  raw.set([0xff], 0);
+  raw.set([0x01], 63);
+  assert.equal(hex(signatureOf(raw)), `30260221 00ff${'00'.repeat(31)} 020101`.replaceAll(' ', ''));
+});
+
+test('lengths in DER are short, or as many octets as they need, and what is cut off is refused', () => {
+  for (const size of [0, 1, 127, 128, 255, 256, 65_535, 65_536]) {
+    const written = der(TAG.sequence, new Uint8Array(size));
+    const [{ tag, value }, ...more] = values(written);
+    assert.deepEqual([tag, value.length, more.length], [TAG.sequence, size, 0]);
+    if (size > 0) assert.throws(() => values(written.subarray(0, -1)), RangeError);
+  }
+  assert.equal(hex(der(TAG.sequence, new Uint8Array(128)).subarray(0, 3)), '308180');
+  assert.throws(() => values(new Uint8Array([0x30])), RangeError);
+  assert.throws(() => values(new Uint8Array([0x30, 0x82, 0x01])), RangeError);
+});
+
+test('PEM comes back as it went', () => {
+  const bytes = Uint8Array.from({ length: 200 }, (_, index) => index);
+  const text = pemOf('CERTIFICATE', bytes);
+  assert.ok(text.split('\n').every((line) => line.length <= 64));
+  assert.deepEqual(fromPem('CERTIFICATE', text + text), [bytes, bytes]);
+  assert.deepEqual(fromPem('CERTIFICATE', 'nothing'), []);
+});
+
+test('the end of a certificate is read from both kinds of time', () => {
+  const at = (tag, text) => der(tag, Buffer.from(text));
+  const certificate = (end) => {
+    const validity = der(TAG.sequence, at(TAG.utcTime, '261121120000Z'), end);
+    const none = der(TAG.sequence);
+    return der(TAG.sequence, der(TAG.sequence, der(TAG.first), unsigned(new Uint8Array([7])), none, none, validity, none), none);
+  };
+  assert.equal(endOf(certificate(at(TAG.utcTime, '270219120001Z'))).toISOString(), '2027-02-19T12:00:01.000Z');
+  assert.equal(endOf(certificate(at(TAG.utcTime, '500101000000Z'))).getUTCFullYear(), 1950);
+  assert.equal(endOf(certificate(at(TAG.time, '20500101000000Z'))).getUTCFullYear(), 2050);
 });

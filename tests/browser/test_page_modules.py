@@ -54,6 +54,7 @@ def test_the_policy_names_no_unsafe_source() -> None:
         ("/", "text/html"),
         ("/watch/venue/stage-1", "text/html"),
         ("/publish/venue/stage-1", "text/html"),
+        ("/enrol", "text/html"),
         ("/admin", "text/html"),
         ("/admin/identities", "text/html"),
         ("/static/watch.js", "text/javascript"),

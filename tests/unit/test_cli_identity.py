@@ -117,8 +117,8 @@ def test_the_list_can_be_that_of_some_names_and_of_the_ends_that_stand_so(
     assert listed("--state", "valid") == [ENCODER, "viewer/vera"], "what counts, once each"
     assert listed("--state", "revoked", "--state", "due") == ["encoder/lost"]
     assert listed("--state", "valid", "--name", "viewer") == ["viewer/vera"]
-    assert run("list", "--name", "a**") == 1
-    assert "CONFIG.BAD_VALUE" in capsys.readouterr().err
+    assert run("list", "--name", "a**") == 2
+    assert "--name: a part has at most one *" in capsys.readouterr().err
 
 
 def test_an_end_called_authority_keeps_its_certificate_beside_the_root(
@@ -190,6 +190,28 @@ def test_a_token_stands_alone_on_standard_output(
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", told.out)
     assert "15 minutes" in told.err
     assert "SHA-256" in told.err
+
+
+def test_a_token_as_a_code_is_a_private_file_and_needs_a_node(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = ("--node", "https://node.example:8443")
+    for suffix, begins in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        file = tmp_path / f"code.{suffix}"
+        assert run("token", ENCODER, *node, "--qr-file", str(file)) == 0
+        assert file.read_bytes().startswith(begins)
+        assert file.stat().st_mode & 0o777 == 0o600
+        told = capsys.readouterr()
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", told.out)
+    before = len(Store(data).tokens())
+    for options, code, said in (
+        (("--qr",), 2, "give --node"),
+        ((*node, "--qr-file", "code.gif"), 2, "--qr-file ends in .svg or .png"),
+        ((*node, "--qr-file", "passphrase/code.svg"), 1, "IDENTITY.NOT_WRITTEN"),
+    ):
+        assert run("token", ENCODER, *options) == code
+        assert said in capsys.readouterr().err
+    assert len(Store(data).tokens()) == before, "no token that nobody has"
 
 
 def test_a_name_is_revoked_without_any_passphrase(

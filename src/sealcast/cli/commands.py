@@ -81,7 +81,7 @@ identity.command(
     help="A signing request for a key in a token.",
 )
 identity.command(
-    "sealcast.cli.identity:token", name="token", help="A token that enrols one end, once."
+    "sealcast.cli.identity_token:token", name="token", help="A token that enrols one end, once."
 )
 identity.command(
     "sealcast.cli.identity_explain:explain",

@@ -81,7 +81,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "identity token": (
             "sealcast identity token encoder/venue-1 --data authority",
             "sealcast identity token encoder/venue-1 --data authority \\\n"
-            "    --node https://stream.example:8443",
+            "    --node https://stream.example:8443 --qr",
         ),
         "identity explain": (
             "sealcast identity explain venue-1/venue-1.pem --config sealcast.toml \\\n"
@@ -92,7 +92,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "    --node https://stream.example:8443 \\\n"
             "    --authority-fingerprint AB:CD:… < token",
         ),
-        "identity list": ("sealcast identity list --data authority",),
+        "identity list": (
+            "sealcast identity list --data authority",
+            "sealcast identity list --data authority --name 'encoder/venue-*' \\\n"
+            "    --state due --state expired",
+        ),
         "identity show": ("sealcast identity show encoder/venue-1 --data authority",),
         "identity revoke": (
             "sealcast identity revoke encoder/venue-1 --data authority \\\n"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from sealcast.agent.https import Address
 from sealcast.cli.authority_options import (
     AsJson,
     Data,
@@ -150,7 +149,7 @@ def issue(
         issued, root_pem, fingerprint = _throw_away(name, lifetime, config, profile, as_, host, key)
     else:
         authority = open_authority(data, passphrase_file)
-        wanted = _wanted(name, profile, as_, host, lifetime)
+        wanted = wanted_of(name, profile, as_, host, lifetime)
         with authority.noting("issue", wanted, now(), who()):
             _check_place(authority, wanted, out)
         issued = authority.issue(wanted, now(), who=who(), kind=key)
@@ -176,7 +175,7 @@ def sign(
 ) -> None:
     """Sign a request for NAME, whose key its holder made and keeps."""
     authority = open_authority(data, passphrase_file)
-    wanted = _wanted(name, profile, as_, host, lifetime)
+    wanted = wanted_of(name, profile, as_, host, lifetime)
     with authority.noting("sign", wanted, now(), who()):
         try:
             pem = request.read_bytes()
@@ -194,40 +193,6 @@ def sign(
         _save_root(out, authority.bundle_pem(now())),
         authority.fingerprint(now()),
     )
-
-
-def token(
-    name: Name,
-    *,
-    data: Data,
-    profile: ProfileName = None,
-    as_: As = None,
-    host: Hosts = (),
-    node: Annotated[
-        str | None,
-        Parameter(
-            env_var="SEALCAST_NODE",
-            help="https://HOST:PORT of the node that enrols: the whole command for the new end "
-            "is printed as well.",
-        ),
-    ] = None,
-) -> None:
-    """Make a token with which NAME gets one certificate, once, within 15 minutes."""
-    address = None if node is None else Address.of(node)
-    authority = open_authority(data)
-    fingerprint = authority.fingerprint(now())
-    made = authority.make_token(_wanted(name, profile, as_, host, None), now(), who=who())
-    text = made.reveal().decode()
-    print(f"one certificate for {name}, within 15 minutes", file=sys.stderr)
-    print(f"authority: SHA-256 {fingerprint}", file=sys.stderr)
-    if address is not None:
-        print("on the machine that is to have it:", file=sys.stderr)
-        print(
-            f"sealcast identity enroll {name} --node {address} "
-            f"--authority-fingerprint {fingerprint} --token {text} --out .",
-            file=sys.stderr,
-        )
-    print(text)
 
 
 def list_(
@@ -249,7 +214,7 @@ def list_(
     try:
         fits = finder(name)
     except ValueError as error:
-        raise LocalError("CONFIG.BAD_VALUE", f"--name: {error}.") from None
+        raise bad_argument(f"--name: {error}.") from None
     authority = open_authority(data)
     rows = in_state(authority, set(map(State, state)), now()) if state else authority.store.issued()
     _print_rows([row for row in rows if fits(row.name)], as_json=json_)
@@ -268,7 +233,7 @@ def show(name: Name, *, data: Data, json_: AsJson = False) -> None:
 # ---- between the verbs and the authority ------------------------------------------------------
 
 
-def _wanted(
+def wanted_of(
     name: str,
     profile: str | None,
     as_: str | None,

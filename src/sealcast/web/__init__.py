@@ -1,6 +1,6 @@
-"""The pages: watch, publish, the list of streams, and administration.
+"""The pages: watch, publish, the list of streams, enrolment, and administration.
 
-Does: serves plain ES modules, two style sheets and five HTML files under a strict content security
+Does: serves plain ES modules, two style sheets and HTML files under a strict content security
 policy, and knows which path shows which page. All of it works without a network other than the
 node's own.
 

@@ -77,13 +77,14 @@ def _page(path: str, file_name: str) -> Route:
 
 def routes() -> list[BaseRoute]:
     """The pages: ``/``, ``/watch/<stream>``, ``/publish/<stream>`` (streams may have slashes),
-    ``/admin`` with its rooms, and ``/static/…``. A page of administration is a frame like any
-    other: what it shows it asks for, and the node asks who it is.
+    ``/enrol``, ``/admin`` with its rooms, and ``/static/…``. A page of administration is a frame
+    like any other: what it shows it asks for, and the node asks who it is.
     """
     return [
         _page("/", "index.html"),
         _page("/watch/{stream:path}", "watch.html"),
         _page("/publish/{stream:path}", "publish.html"),
+        _page("/enrol", "enrol.html"),
         _page("/admin", "admin.html"),
         _page("/admin/identities", "admin-identities.html"),
         _page("/admin/login", "login.html"),

@@ -60,6 +60,21 @@ const LOCAL = {
     title: 'The media leg’s certificate is not the one that the node named.',
     remedy: 'Do not go on: someone may stand between. Tell the operator of the node.',
   },
+  'PAGE.NO_INVITATION': {
+    stage: 'signalling',
+    title: 'This address carries no token.',
+    remedy: 'Scan the code that `sealcast identity token NAME --qr` shows, or open the whole address beneath it; it is good once.',
+  },
+  'PAGE.NO_CRYPTO': {
+    stage: 'signalling',
+    title: 'This browser makes no keys.',
+    remedy: 'Use a newer browser, or have the files made by `sealcast identity issue NAME`.',
+  },
+  'PAGE.OTHER_AUTHORITY': {
+    stage: 'identity',
+    title: 'The authority of this node is not the one that the code names.',
+    remedy: 'Do not go on: ask for a new code, and compare the fingerprint. The token was not sent.',
+  },
   'PAGE.NO_MEDIA': {
     stage: 'media',
     title: 'The leg is sealed, but no media arrives.',
