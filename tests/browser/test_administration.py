@@ -5,7 +5,6 @@ code.
 from __future__ import annotations
 
 import base64
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Playwright
+from tests.browser.inspection import DESK, PHONE, inspect_page
 from tests.browser.test_pages_for_people import (
-    DESK,
-    PHONE,
     _assert_every_control_is_a_stop,
     _assert_fits,
     _focus_on,
@@ -95,20 +93,6 @@ def refusal(tab: ChromiumTab, code: str) -> str:
     return str(tab.evaluate(SAID))
 
 
-def picture(tab: ChromiumTab, name: str) -> None:
-    """For people who want to look: SEALCAST_PICTURES is a folder."""
-    folder = os.environ.get("SEALCAST_PICTURES")
-    if folder is None:
-        return
-    for scheme in ("light", "dark"):
-        tab.page.emulate_media(color_scheme=scheme)
-        for size, told in ((DESK, "desk"), (PHONE, "phone")):
-            tab.page.set_viewport_size({"width": size[0], "height": size[1]})
-            tab.page.screenshot(path=f"{folder}/{name}-{told}-{scheme}.png", full_page=True)
-    tab.page.emulate_media(color_scheme="light")
-    tab.page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
-
-
 def test_password_and_code_open_the_administration_and_each_refusal_says_what_to_do(
     start_node: Callable[..., Node], open_chromium: OpenChromium, tmp_path: Path
 ) -> None:
@@ -124,14 +108,14 @@ def test_password_and_code_open_the_administration_and_each_refusal_says_what_to
     assert _assert_every_control_is_a_stop(tab)[-1] == "enter"
     _assert_fits(tab, PHONE)
     _assert_fits(tab, DESK)
-    picture(tab, "login")
+    inspect_page(tab, "login")
 
     fill_in(tab, "not her password", ada.wrong_code())
     said = refusal(tab, "ADMIN.REFUSED")
     assert "Next: " in said
     assert tab.evaluate("document.activeElement.id") == "code", "the keyboard is where to go on"
     assert tab.evaluate("document.getElementById('code').value") == ""
-    picture(tab, "refused")
+    inspect_page(tab, "refused")
     for password, code, account in (
         (PASSWORD, ada.wrong_code(), "ada"),
         (PASSWORD, ada.code(), "bob"),
@@ -159,7 +143,7 @@ def test_password_and_code_open_the_administration_and_each_refusal_says_what_to
     assert "leave" in _assert_every_control_is_a_stop(tab)
     _assert_fits(tab, PHONE)
     _assert_fits(tab, DESK)
-    picture(tab, "legs")
+    inspect_page(tab, "legs")
 
     # Whoever saw the code over her shoulder comes too late.
     tab.click("#leave")
@@ -192,7 +176,7 @@ def test_who_guesses_is_told_how_long_to_wait_and_cannot_go_on(
         assert "ADMIN.REFUSED" in said
     assert re.search(r"taken in \d+ s", said)
     assert tab.evaluate("document.getElementById('enter').disabled")
-    picture(tab, "too-many")
+    inspect_page(tab, "too-many")
     wait_for_value(
         tab, "!document.getElementById('enter').disabled", what="the next attempt", timeout_s=30
     )
@@ -242,7 +226,7 @@ def test_a_certificate_in_the_browsers_store_administers_without_a_password(
         tab, "/open/.test(document.getElementById('summary').innerText)", what="the legs"
     )
     assert tab.page.context.cookies() == []
-    picture(tab, "by-certificate")
+    inspect_page(tab, "by-certificate")
 
 
 def test_another_certificate_is_known_and_refused_by_name(node: Node, open_own: OpenOwn) -> None:
@@ -251,7 +235,7 @@ def test_another_certificate_is_known_and_refused_by_name(node: Node, open_own: 
     assert "encoder/venue-1" in said
     assert "the profile encoder may publish, and no more" in said
     assert tab.evaluate("document.getElementById('legs').hidden")
-    picture(tab, "not-allowed")
+    inspect_page(tab, "not-allowed")
 
 
 def test_without_a_certificate_the_door_stays_shut(node: Node, open_chromium: OpenChromium) -> None:

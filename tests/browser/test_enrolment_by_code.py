@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 import zxingcpp
 from cryptography import x509
-from tests.browser.test_administration import picture, refusal
+from tests.browser.inspection import DESK, PHONE, inspect_page
+from tests.browser.test_administration import refusal
 from tests.browser.test_pages_for_people import (
-    DESK,
-    PHONE,
     _assert_every_control_is_a_stop,
     _assert_fits,
     _focus_on,
@@ -140,7 +139,7 @@ def test_a_code_that_is_scanned_puts_an_encoder_on_the_air(
     assert _assert_every_control_is_a_stop(tab)[-1] == "enrol"
     _assert_fits(tab, PHONE)
     _assert_fits(tab, DESK)
-    picture(tab, "enrol")
+    inspect_page(tab, "enrol")
     _focus_on(tab, "enrol")
     tab.page.keyboard.press("Enter")
     wait_for_value(tab, "document.activeElement.id === 'done-title'", what="the next step")
@@ -149,7 +148,7 @@ def test_a_code_that_is_scanned_puts_an_encoder_on_the_air(
     _assert_every_control_is_a_stop(tab)
     _assert_fits(tab, PHONE)
     _assert_fits(tab, DESK)
-    picture(tab, "enrolled")
+    inspect_page(tab, "enrolled")
     assert tab.errors == []
 
     # Neither the token nor the key went anywhere but where it must: the one in a header, the other
@@ -181,7 +180,7 @@ def test_a_code_that_is_scanned_puts_an_encoder_on_the_air(
     assert again.evaluate("document.getElementById('enrol').disabled")
     assert again.evaluate("document.getElementById('done').hidden")
     _assert_fits(again, PHONE)
-    picture(again, "enrol-used")
+    inspect_page(again, "enrol-used")
 
 
 def _opens_the_door(node: Node, saved: dict[str, Path]) -> None:
@@ -216,7 +215,7 @@ def test_a_code_of_another_authority_sends_its_token_nowhere(
     assert made.fingerprint.replace(":", "").lower() in said, "which one the node has"
     assert tab.evaluate("document.getElementById('invitation').hidden")
     assert not [url for url in asked if url.endswith("/identity/enrol")]
-    picture(tab, "enrol-other")
+    inspect_page(tab, "enrol-other")
     # And the right one in the same tab: only the fragment changes.
     tab.evaluate(f"location.href = {made.address!r}")
     wait_for_value(tab, "!document.getElementById('invitation').hidden", what="the invitation")

@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Playwright
-from tests.browser.test_administration import picture, refusal
+from tests.browser.inspection import DESK, PHONE, inspect_page
+from tests.browser.test_administration import refusal
 from tests.browser.test_pages_for_people import (
-    DESK,
-    PHONE,
     _assert_every_control_is_a_stop,
     _assert_fits,
     _focus_on,
@@ -116,7 +115,7 @@ def test_every_identity_is_shown_with_its_legs_and_what_it_has_left(
     assert stops[-5:] == ["Legs", "Identities", "filter-name", "filter-state", "filter-live"]
     _assert_fits(tab, PHONE)
     _assert_fits(tab, DESK)
-    picture(tab, "identities")
+    inspect_page(tab, "identities")
     assert tab.errors == []
 
 
@@ -155,14 +154,14 @@ def test_two_hundred_encoders_are_filtered_by_keyboard_and_the_address_keeps_the
     summary = tab.evaluate("document.getElementById('summary').innerText")
     assert re.fullmatch(r"11 of 20\d identities", summary)
     assert tab.evaluate("document.activeElement.id") == "filter-name", "still typing"
-    picture(tab, "filtered")
+    inspect_page(tab, "filtered")
 
     # What the node does not understand it refuses in words, and what is shown can still be changed.
     keys.type("*")
     said = refusal(tab, "HTTP.MALFORMED")
     assert "a part has at most one *" in said
     assert tab.evaluate("document.getElementById('filter-name').ariaInvalid") == "true"
-    picture(tab, "filter-refused")
+    inspect_page(tab, "filter-refused")
     keys.press("Control+A")
     keys.type("venue")
     _focus_on(tab, "filter-state")
@@ -193,7 +192,7 @@ def test_two_hundred_encoders_are_filtered_by_keyboard_and_the_address_keeps_the
     _focus_on(tab, "filter-name")
     keys.type("nobody")
     wait_for_value(tab, "!document.getElementById('none-fits').hidden", what="nobody fits")
-    picture(tab, "none-fits")
+    inspect_page(tab, "none-fits")
     assert tab.errors == []
 
 
@@ -208,5 +207,5 @@ def test_a_node_without_an_authority_says_in_one_sentence_what_to_do(
         assert tab.evaluate(f"document.getElementById('{other}').hidden"), other
     _assert_fits(tab, PHONE)
     _assert_fits(tab, DESK)
-    picture(tab, "no-authority")
+    inspect_page(tab, "no-authority")
     assert tab.errors == []

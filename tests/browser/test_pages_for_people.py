@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from tests.browser.inspection import DESK, PHONE, inspect_page
 
 from sealcast.testing.browsers import ChromiumTab, wait_for_value
 from sealcast.testing.evidence import wait_for_frames, wait_until_sending
@@ -12,8 +13,6 @@ from sealcast.testing.fixtures import OpenChromium
 from sealcast.testing.node_process import Node
 from sealcast.testing.waiting import wait_for
 
-PHONE: Final = (360, 740)
-DESK: Final = (1280, 800)
 TARGET_PX: Final = 24  # WCAG 2.2, 2.5.8
 FINGER_PX: Final = 44  # WCAG 2.2, 2.5.5, on a phone
 SMALLEST_TEXT_PX: Final = 11
@@ -110,6 +109,7 @@ def test_publishing_and_watching_need_no_mouse_and_fit_a_phone(
     assert "start" in _assert_every_control_is_a_stop(publisher)
     _assert_fits(publisher, PHONE)
     _assert_fits(publisher, DESK)
+    inspect_page(publisher, "publish")
     _focus_on(publisher, "size")
     keys.press("Home")
     _focus_on(publisher, "codec")
@@ -121,6 +121,7 @@ def test_publishing_and_watching_need_no_mouse_and_fit_a_phone(
     wait_for_value(publisher, "!document.getElementById('share').hidden", what="the address")
     assert {"stop", "silence"} <= set(_assert_every_control_is_a_stop(publisher))
     _assert_fits(publisher, PHONE)
+    inspect_page(publisher, "publishing")
     _focus_on(publisher, "silence")
     keys.press("Space")
     assert publisher.evaluate("document.getElementById('silence').ariaPressed") == "true"
@@ -140,6 +141,7 @@ def _watch_by_keyboard(node: Node, open_chromium: OpenChromium, stream: str) -> 
     keys = viewer.page.keyboard
     wait_for_value(viewer, "!document.getElementById('token-form').hidden", what="the field")
     assert "token" in _assert_every_control_is_a_stop(viewer)
+    inspect_page(viewer, "watch-token")
     _focus_on(viewer, "token")
     keys.insert_text(node.token("watch", stream))
     keys.press("Enter")
@@ -148,6 +150,7 @@ def _watch_by_keyboard(node: Node, open_chromium: OpenChromium, stream: str) -> 
     assert {"play", "mute", "volume", "full"} <= set(_assert_every_control_is_a_stop(viewer))
     _assert_fits(viewer, PHONE)
     _assert_fits(viewer, DESK)
+    inspect_page(viewer, "watching")
     for control, key, change in (
         ("play", "Space", "document.getElementById('video').paused"),
         ("play", "Enter", "!document.getElementById('video').paused"),
@@ -181,6 +184,8 @@ def test_a_failure_is_a_stage_a_sentence_and_a_next_step_at_every_width(
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= size[0]
+    inspect_page(tab, "watch-failed")
+    tab.page.set_viewport_size({"width": size[0], "height": size[1]})
     # Signalling is marked in the list of stages too, and by a word for those who do not see it.
     assert "failed" in tab.page.locator("[data-stage=signalling]").inner_text()
     _focus_on(tab, "Try again")
@@ -196,6 +201,7 @@ def test_the_list_of_streams_needs_no_mouse_and_fits_a_phone(
     tab = open_chromium(node, f"{node.origin}/")
     _assert_every_control_is_a_stop(tab)
     _assert_fits(tab, PHONE)
+    inspect_page(tab, "streams")
     _focus_on(tab, "name")
     tab.page.keyboard.type("people/by name")
     tab.page.keyboard.press("Enter")
@@ -212,3 +218,18 @@ def test_what_the_policy_of_a_page_refuses_is_noticed(
     # Asking the page for anything brings what it said meanwhile.
     wait_for(lambda: tab.evaluate("1") and tab.errors, what="the violation is told")
     assert "Content Security Policy" in tab.errors[0]
+
+
+def test_what_is_hard_to_read_or_has_no_name_is_noticed(
+    node: Node, open_chromium: OpenChromium
+) -> None:
+    """That the inspections of these tests find nothing means something."""
+    tab = open_chromium(node, f"{node.origin}/")
+    tab.evaluate("document.querySelector('label').remove()")
+    tab.evaluate("document.getElementById('name').removeAttribute('placeholder')")
+    tab.evaluate("document.querySelector('.hint').className = 'brand'")
+    tab.evaluate("document.querySelector('.open-form').style.color = '#888'")
+    with pytest.raises(AssertionError) as found:
+        inspect_page(tab, "broken")
+    for rule in ('"label"', '"color-contrast"'):
+        assert rule in str(found.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.browser.test_administration import picture
+from tests.browser.inspection import inspect_page
 from tests.interop.own_authority import node_with_own_authority, revoke
 
 from sealcast.codes import CODES
@@ -71,7 +71,7 @@ def test_the_page_of_a_viewer_says_until_pictures_flow_again_that_the_publisher_
         assert len([words for words in said if CODES[CODE].sentence in words]) == 1
         assert len(said) == len(set(said)), "nothing is said twice"
         assert tab.evaluate("document.activeElement.textContent") == "Try again"
-        picture(tab, "publisher-revoked")
+        inspect_page(tab, "publisher-revoked")
     over = node.leg(stream=stream, role="delivery", state="failed")
     assert over["end"]["code"] == CODE
     with aiortc_peer(node.authority, node.client(name)) as publisher:

@@ -121,11 +121,14 @@ def _whip_muxer() -> str | None:
     return None if " whip " in probe.stdout else "this ffmpeg has no whip muxer"
 
 
-def _puppeteer() -> str | None:
-    if shutil.which("node") is None:
-        return "no program node in PATH"
-    folder = Path(__file__).parents[3] / "tests" / "browser" / "node_modules" / "puppeteer-core"
-    return None if folder.is_dir() else "npm ci has not been run in tests/browser"
+def _npm(package: str) -> Callable[[], str | None]:
+    def missing() -> str | None:
+        if shutil.which("node") is None:
+            return "no program node in PATH"
+        folder = Path(__file__).parents[3] / "tests" / "browser" / "node_modules" / package
+        return None if folder.is_dir() else "npm ci has not been run in tests/browser"
+
+    return missing
 
 
 REQUIREMENTS = {
@@ -137,7 +140,8 @@ REQUIREMENTS = {
         Requirement("certutil", "Debian's libnss3-tools", _program("certutil")),
         Requirement("certtool", "Debian's gnutls-bin", _program("certtool")),
         Requirement("firefox", "Debian's firefox-esr", _program("firefox-esr")),
-        Requirement("puppeteer", "npm's puppeteer-core", _puppeteer),
+        Requirement("puppeteer", "npm's puppeteer-core", _npm("puppeteer-core")),
+        Requirement("axe", "npm's axe-core", _npm("axe-core")),
         Requirement("ffmpeg", "Debian's ffmpeg", _program("ffmpeg")),
         Requirement("ffmpeg-whip", "PyPI's imageio-ffmpeg 0.8 (ffmpeg 9)", _whip_muxer),
         Requirement("aiortc", "PyPI's aiortc", _module("aiortc")),
