@@ -19,7 +19,7 @@ import pytest
 from tests.attack.ledger import leg_from
 from tests.interop.own_authority import node_with_own_authority, revoke
 
-from sealcast.testing.ffmpeg_peer import mpegts_over_tls
+from sealcast.testing.ffmpeg_peer import mpegts_over_https, mpegts_over_tls
 from sealcast.testing.node_process import COMMAND, Client, Node
 from sealcast.testing.requirement import require
 from sealcast.testing.waiting import wait_for
@@ -162,6 +162,14 @@ def by_tls(folder: Path, node: Node, stream: str, identity: Client) -> Iterator[
 
 
 @contextmanager
+def by_upload(folder: Path, node: Node, stream: str, identity: Client) -> Iterator[None]:
+    """MPEG-TS that an ffmpeg puts by HTTPS."""
+    require("ffmpeg")
+    with mpegts_over_https(folder, node, stream, identity=identity):
+        yield
+
+
+@contextmanager
 def by_whip(folder: Path, node: Node, stream: str, identity: Client) -> Iterator[None]:
     """WHIP at the door that wants certificates, without a token."""
     require("aiortc", "aiohttp")
@@ -173,7 +181,7 @@ def by_whip(folder: Path, node: Node, stream: str, identity: Client) -> Iterator
         yield
 
 
-@pytest.mark.parametrize("published", [by_tls, by_whip])
+@pytest.mark.parametrize("published", [by_tls, by_upload, by_whip])
 def test_a_live_leg_outlives_its_revocation_by_less_than_a_second(
     published: Callable[[Path, Node, str, Client], AbstractContextManager[None]],
     node: Node,

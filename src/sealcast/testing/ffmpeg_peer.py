@@ -1,5 +1,5 @@
-"""Real ffmpeg as an encoder: MPEG-TS over mutual TLS (Debian's 5.1), WHIP (the wheel
-imageio-ffmpeg's 9).
+"""Real ffmpeg as an encoder: MPEG-TS over mutual TLS (Debian's 5.1), MPEG-TS put by HTTPS (both),
+WHIP (the wheel imageio-ffmpeg's 9).
 
 Does: builds the command lines that a user would type, starts them, keeps what they print.
 
@@ -122,6 +122,54 @@ def mpegts_over_tls(
         f"tls://{node.ts_address}",
     ]
     with _encoder(command, folder, "ffmpeg-mpegts") as encoder:
+        node.leg(stream=stream, role="ingest", state="live")
+        yield encoder
+
+
+def mpegts_put(
+    node: Node,
+    stream: str,
+    *,
+    identity: Client | None,
+    token: str = "",
+    program: str = "ffmpeg",
+    picture: Picture | None = None,
+) -> list[str]:
+    """The command line ``ffmpeg -f mpegts -method PUT https://…``: with a certificate at the door
+    `secure`, else with a token at `public`.
+
+    `-send_expect_100` makes ffmpeg hear a refusal before it sends; without it, it sees a broken
+    pipe.
+    """
+    shown = picture or Picture()
+    proof = ["-headers", f"Authorization: Bearer {token}\r\n"] if token else []
+    if identity is not None:
+        proof += ["-cert_file", str(identity.chain), "-key_file", str(identity.key)]
+    return [
+        *(program, "-hide_banner", "-loglevel", "warning"),
+        *_source(shown),
+        *_video(shown),
+        *("-c:a", "aac", "-b:a", "96k", "-ac", "2"),
+        *("-f", "mpegts", "-flush_packets", "1", "-method", "PUT", "-send_expect_100", "1"),
+        *("-ca_file", str(node.authority), "-tls_verify", "1", *proof),
+        node.url("upload", stream, door="public" if identity is None else "secure"),
+    ]
+
+
+@contextmanager
+def mpegts_over_https(
+    folder: Path,
+    node: Node,
+    stream: str,
+    *,
+    identity: Client | None = None,
+    program: str = "ffmpeg",
+    picture: Picture | None = None,
+) -> Iterator[Encoder]:
+    """`mpegts_put` with the certificate that publishes `stream`; it is live when this begins."""
+    identity = identity or node.client(f"encoder/{stream}")
+    command = mpegts_put(node, stream, identity=identity, program=program, picture=picture)
+    with _encoder(command, folder, "ffmpeg-upload") as encoder:
         node.leg(stream=stream, role="ingest", state="live")
         yield encoder
 
