@@ -153,6 +153,18 @@ def test_a_public_door_may_ask_and_says_so(tmp_path: Path) -> None:
     assert reports(tmp_path, settings)["public"].client_certificate == "optional"
 
 
+def test_each_door_says_what_proves_a_publisher(tmp_path: Path) -> None:
+    def publishing(settings: str = "") -> dict[str, list[str]]:
+        return {name: door.publish_by for name, door in reports(tmp_path, settings).items()}
+
+    both = ["certificate", "token"]
+    doors = {"public": ["token"], "secure": both, "ingest-ts": ["certificate"], "origin": []}
+    assert publishing() == doors
+    assert publishing('[doors.public]\nclient_certificate = "optional"\n')["public"] == both
+    strict = publishing('[policy]\ningest = "strict"\n')
+    assert strict == {**doors, "public": [], "secure": ["certificate"]}
+
+
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     with pytest.raises(SystemExit) as done:
         main(["doors", *arguments])
@@ -168,6 +180,9 @@ def test_the_command_tells_people_and_programs(
     assert code == 0
     assert "public     HTTPS: shut" in text
     assert "ingest-ts  MPEG-TS over TLS: 0.0.0.0:8445" in text
+    assert "publishing         WHIP and uploads by token\n" in text
+    assert "publishing         WHIP and uploads by certificate or token\n" in text
+    assert "publishing         MPEG-TS by certificate\n" in text
     code, text = told(capsys, "--json", "--config", str(file))
     doors: list[dict[str, Any]] = json.loads(text)["doors"]
     assert [door["door"] for door in doors] == ["public", "secure", "ingest-ts", "origin"]

@@ -70,6 +70,7 @@ def _lines(door: DoorReport) -> str:
         ("shows", f"{_certificate(door.shows)} (from {door.shows_from})"),
         ("TLS", f"{' and '.join(door.tls_versions)}, {', '.join(door.groups)}"),
         ("policy", f"{door.policy}, for the role {door.role}"),
+        *(("publishing", each) for each in _publishing(door)),
     ]
     if door.client_certificate != "none":
         rows.append(("after its end", f"a live leg has {door.expired_grace_s} s"))
@@ -81,6 +82,14 @@ def _lines(door: DoorReport) -> str:
             *(f"  {name:<18} {text}" for name, text in rows),
         ]
     )
+
+
+def _publishing(door: DoorReport) -> list[str]:
+    """What it asks of publishers; nothing where only reading passes."""
+    if door.role == "origin":
+        return []
+    ways = "MPEG-TS" if door.role == "ingest" else "WHIP and uploads"
+    return [f"{ways} by {' or '.join(door.publish_by)}" if door.publish_by else "nobody, by policy"]
 
 
 def _trusted(door: DoorReport) -> list[str]:

@@ -60,7 +60,9 @@ class Certificate:
 
 @dataclass(slots=True)
 class DoorReport:
-    """One door. `shows` is None where the node makes a certificate when it starts."""
+    """One door. `shows` is None where the node makes a certificate when it starts; `publish_by` is
+    what proves a publisher at it, empty where nobody publishes.
+    """
 
     door: str
     open: bool
@@ -73,6 +75,7 @@ class DoorReport:
     tls_versions: list[str]
     groups: list[str]
     policy: str
+    publish_by: list[str]
     expired_grace_s: int
     shows: Certificate | None
     shows_from: str
@@ -231,6 +234,7 @@ def _report(
         tls_versions=list(dict.fromkeys((policy.tls.min_version, policy.tls.max_version))),
         groups=list(policy.tls.groups),
         policy=policy.name,
+        publish_by=[proof.value for proof in plan.publish_by],
         expired_grace_s=policy.identities.expired_grace_s,
         shows=None if shows is None else Certificate.of(shows, now),
         shows_from=shows_from,

@@ -21,6 +21,7 @@ import structlog
 
 from sealcast import wire
 from sealcast.errors import LocalError
+from sealcast.keying.agreement import Proof
 from sealcast.node.certificate_files import FileBundle, FilePair
 from sealcast.node.certificate_sources import Source, ThrowAwayPair
 from sealcast.node.config import Config, Door
@@ -52,6 +53,9 @@ class Plan:
     client_auth: Literal["none", "optional", "required"]
     door: Door
     policy: Policy
+    publish_by: tuple[Proof, ...] = ()
+    """What proves a publisher here: over raw TLS, or for WHIP and uploads; nothing, where nobody
+    publishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,13 @@ def plans(config: Config) -> tuple[Plan, ...]:
     """Every door that there is, open or shut."""
     signalling, ingest = load(config.policy.signalling), load(config.policy.ingest)
     public = config.doors.public
+    asks, proofs = public.client_certificate, ingest.proofs(Role.INGEST)
+    here = tuple(each for each in proofs if each is not Proof.CERTIFICATE or asks != "none")
+    raw = tuple(each for each in proofs if each is Proof.CERTIFICATE)
     return (
-        Plan(PUBLIC, "https", public.client_certificate, public, signalling),
-        Plan(SECURE, "https", "required", config.doors.secure, signalling),
-        Plan(INGEST_TS, "tls_ingest", "required", config.doors.ingest_ts, ingest),
+        Plan(PUBLIC, "https", asks, public, signalling, here),
+        Plan(SECURE, "https", "required", config.doors.secure, signalling, proofs),
+        Plan(INGEST_TS, "tls_ingest", "required", config.doors.ingest_ts, ingest, raw),
         Plan(ORIGIN, "https", "required", config.doors.origin, load(config.policy.origin)),
     )
 
