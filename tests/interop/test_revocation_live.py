@@ -262,13 +262,14 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield running
 
 
+@pytest.mark.parametrize("publish", [mpegts_over_tls, mpegts_over_https])
 def test_a_live_leg_ends_in_the_second_in_which_its_certificate_does(
-    strict: Node, tmp_path: Path
+    publish: Callable[..., AbstractContextManager[object]], strict: Node, tmp_path: Path
 ) -> None:
     require("ffmpeg")
-    stream = "short"
+    stream = f"short-{publish.__name__.replace('_', '-')}"
     identity = strict.client(f"encoder/{stream}", SHORT)
-    with mpegts_over_tls(tmp_path, strict, stream, identity=identity):
+    with publish(tmp_path, strict, stream, identity=identity):
         leg = strict.leg(stream=stream, role="ingest", state="failed", timeout_s=30)
     assert leg["end"]["code"] == "IDENTITY.EXPIRED"
     expires = leg["seal"]["expires_unix"]

@@ -101,6 +101,17 @@ def test_what_ffmpeg_puts_is_watched_while_it_is_put(
     assert over["counters"]["bytes_in"] > 10_000
 
 
+def test_pictures_that_webrtc_cannot_show_are_flagged(node: Node, tmp_path: Path) -> None:
+    stream = "with-b-frames"
+    picture = Picture(size="320x240", bitrate="300k", b_frames=2)
+    with mpegts_over_https(tmp_path, node, stream, picture=picture):
+        leg = node.leg(stream=stream, role="ingest", state="live")
+        noted = wait_for(
+            lambda: node.leg(id=leg["id"])["notes"], what="a note", explain=node.output
+        )
+    assert [note["code"] for note in noted] == ["STREAM.B_FRAMES"]
+
+
 def curl(node: Node, url: str, *words: str) -> list[str]:
     return ["curl", "-sS", "-w", "\\n%{http_code}", "--cacert", str(node.authority), *words, url]
 
