@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 from tests.unit.application import H264, STREAM, Node, behind_the_gate, offer
@@ -16,10 +17,12 @@ from tests.unit.test_api_ts_ingest import Door, at_the_door
 from sealcast.errors import LocalError
 from sealcast.identity import Verb
 from sealcast.identity.revocation import Revoked
+from sealcast.keying.agreement import Proof
 from sealcast.legs import Ledger, LegState
 from sealcast.node.certified import ANNOUNCED_S, Certified, Key, Verdict
 from sealcast.node.revocation_watch import RevocationWatch
 from sealcast.node.switchboard import Switchboard
+from sealcast.node.trusted_roots import TrustedRoots
 from sealcast.policy import load
 from sealcast.streams import Hub
 from sealcast.wire import PeerCertificate
@@ -42,6 +45,7 @@ class Bench:
         self.certified.add(
             ("leg", 1),
             certificate,
+            door="secure",
             grace_s=grace_s,
             end=self.verdicts.append,
             about={"leg": 1, "stream": "venue/stage-1"},
@@ -155,7 +159,11 @@ def test_who_comes_and_goes_leaves_nothing_behind() -> None:
     for number in range(10_000):
         key: Key = ("connection", number)
         bench.certified.add(
-            key, CERTIFICATE, grace_s=0, end=bench.verdicts.append, about={"connection": number}
+            *(key, CERTIFICATE),
+            door="secure",
+            grace_s=0,
+            end=bench.verdicts.append,
+            about={"connection": number},
         )
         bench.certified.remove(key)
     assert len(bench.certified._agenda) < 100
@@ -168,6 +176,50 @@ def test_a_leg_without_a_certificate_has_no_such_end() -> None:
     bench.stand(certificate=None)
     bench.certified.tick(1e12)
     assert bench.codes() == []
+
+
+# ---- whom a door trusts no more ---------------------------------------------------------------
+
+ROOT = "AB:CD"
+BELOW = msgspec.structs.replace(CERTIFICATE, root_sha256=ROOT)
+BUNDLE = TrustedRoots(frozenset({ROOT, "EF:01"}), frozenset({"bb", "ff"}))
+OTHERS = TrustedRoots(frozenset({"EF:01"}), frozenset({"ff"}))
+
+
+def test_a_leg_ends_when_its_door_trusts_its_root_no_more() -> None:
+    bench = Bench()
+    bench.stand(certificate=BELOW)
+    assert bench.certified.set_trusted({"secure": BUNDLE}) == []
+    assert bench.certified.set_trusted({"secure": OTHERS}) == [LEG]
+    assert bench.codes() == ["IDENTITY.NO_LONGER_TRUSTED"]
+    assert ROOT in bench.verdicts[0].detail
+    assert "secure" in bench.verdicts[0].detail
+    assert bench.verdicts[0].expected_back, "with a certificate of another authority"
+    assert bench.certified.set_trusted({"secure": OTHERS}) == [], "it ended once"
+
+
+def test_what_another_door_trusts_ends_nothing_here() -> None:
+    bench = Bench()
+    bench.stand(certificate=BELOW)
+    assert bench.certified.set_trusted({"ingest-ts": OTHERS}) == []
+    assert bench.codes() == []
+
+
+def test_a_root_that_was_issued_anew_with_its_key_ends_nothing() -> None:
+    bench = Bench()
+    bench.stand(certificate=BELOW)
+    renewed = TrustedRoots(frozenset({"99:99"}), frozenset({"bb"}))
+    assert bench.certified.set_trusted({"secure": renewed}) == []
+    assert bench.codes() == []
+
+
+def test_whoever_was_verified_before_the_bundle_changed_ends_as_it_opens() -> None:
+    bench = Bench()
+    bench.certified.set_trusted({"secure": OTHERS})
+    bench.stand(certificate=BELOW)
+    assert bench.codes() == ["IDENTITY.NO_LONGER_TRUSTED"]
+    bench.certified.tick(END + 1)
+    assert bench.codes() == ["IDENTITY.NO_LONGER_TRUSTED"]
 
 
 # ---- in the node -------------------------------------------------------------------------------
@@ -244,6 +296,30 @@ async def test_sessions_that_a_certificate_opened_end_with_it(node: Node) -> Non
     assert known is not None
     assert known.code == "IDENTITY.REVOKED"
     assert node.relay.named("close_leg") == [("close_leg", leg, "IDENTITY.REVOKED")]
+
+
+@behind_the_gate
+async def test_sessions_end_with_their_root_by_certificate_and_not_by_token(node: Node) -> None:
+    leg, token = await publish(node), node.token(Verb.WATCH)
+    assert (await node.watch(token=token)).status_code == 201
+    by_certificate = await node.post(f"/whep/{STREAM}", offer("recvonly"), connection=VIEWER)
+    assert by_certificate.status_code == 201
+    ended = node.board.certified.set_trusted({"secure": OTHERS})
+    assert len(ended) == 2
+    known = node.board.ledger.get(leg)
+    assert known is not None
+    assert known.code == "IDENTITY.NO_LONGER_TRUSTED"
+    [left] = node.board.ledger.living()
+    assert left.peer.proof is Proof.TOKEN
+
+
+@at_the_door
+async def test_an_encoder_of_an_authority_that_was_taken_away_ends(door: Door) -> None:
+    door.connect(1, "encoder/venue-1")
+    assert door.board.certified.set_trusted({"ingest-ts": OTHERS}) == [("leg", 1)]
+    assert door.front.closed == [(1, "IDENTITY.NO_LONGER_TRUSTED")]
+    (over,) = door.legs()
+    assert over.stage.value == "identity"
 
 
 @behind_the_gate

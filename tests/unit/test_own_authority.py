@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from structlog.testing import capture_logs
 from tests.unit.founded import DOMAIN, NOW, PASSPHRASE, copied
 
 from sealcast.errors import LocalError
 from sealcast.identity.authority import Authority
+from sealcast.identity.certificates import fingerprint
 from sealcast.identity.private_files import write_private
+from sealcast.identity.revocation import Reason
+from sealcast.identity.rolling import Keys, Roll, roll
 from sealcast.node import config
-from sealcast.node.own_authority import OwnPair, node_name, open_authority
+from sealcast.node.own_authority import OwnPair, OwnRoots, node_name, open_authority
+from sealcast.secret import Secret
 
 HOUR = datetime.timedelta(hours=1)
 NAMES = ("node.venue.example", "127.0.0.1")
@@ -115,6 +120,39 @@ def test_the_pair_is_renewed_at_two_thirds_of_its_life_give_or_take(tmp_path: Pa
     assert pair.look(NOW + 17 * HOUR)
     assert serial(pair) != first
     assert not pair.look(NOW + 17 * HOUR)
+
+
+def test_a_pair_that_was_revoked_is_replaced_at_the_next_look_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    authority = copied(tmp_path / "authority")
+    pair = OwnPair(authority, NAMES, NOW)
+    first = serial(pair)
+    authority.revoke(node_name(NAMES[0]), Reason.KEY_COMPROMISE, NOW, who="ada")
+    with capture_logs() as lines:
+        assert pair.look(NOW)
+    assert serial(pair) != first
+    (warned,) = [line for line in lines if line["log_level"] == "warning"]
+    assert (warned["serial"], warned["why"]) == (f"{first:x}", "keyCompromise")
+    assert not pair.look(NOW)
+
+
+def test_after_a_roll_the_old_root_is_believed_until_its_end_and_no_longer(tmp_path: Path) -> None:
+    authority = copied(tmp_path / "authority")
+    roots = OwnRoots(authority, NOW)
+    (old,) = fingerprints(authority, NOW)
+    keys = Keys(Secret(PASSPHRASE), Secret(PASSPHRASE))
+    roll(authority, Roll(2 * HOUR, root=True), keys, NOW, who="ada")
+    (new,) = fingerprints(authority, NOW) - {old}
+    assert (old in roots, new in roots) == (True, False), "nobody looked yet"
+    roots.look(NOW)
+    assert (old in roots, new in roots) == (True, True)
+    roots.look(NOW + 2 * HOUR)
+    assert (old in roots, new in roots) == (False, True)
+
+
+def fingerprints(authority: Authority, now: datetime.datetime) -> set[str]:
+    return set(map(fingerprint, x509.load_pem_x509_certificates(authority.bundle_pem(now))))
 
 
 def test_nodes_that_start_together_do_not_renew_together(tmp_path: Path) -> None:

@@ -275,6 +275,37 @@ fn a_chain_larger_than_a_door_reads_is_refused_by_its_size() {
 }
 
 #[test]
+fn a_chain_of_any_size_gets_the_same_answer_with_and_without_a_handshake() {
+    let venue = Venue::new();
+    let context = venue.context(&venue.demanding());
+    let issued = venue
+        .authority
+        .issue(&Order::new("encoder 1", Usage::Client));
+    let each = issued.certificate.to_der().expect("DER").len() + 5;
+    let most = (server::CHAIN_BYTES - 4) / each;
+    for certificates in [1, most - 1, most, most + 1, most + 2, 4 * most] {
+        let asked = server::judge_chain(
+            &issued.chain_pem().repeat(certificates),
+            &venue.authority.roots_pem(),
+        );
+        let shown = issued.clone();
+        let shape = Box::new(move |context: &mut SslContextBuilder| {
+            presenting(shown.clone())(context);
+            for _ in 1..certificates {
+                context
+                    .add_extra_chain_cert(shown.certificate.clone())
+                    .expect("one more");
+            }
+        });
+        let at_the_door = meet(&context, client(shape)).map(|_| ());
+        let too_large = certificates > most;
+        assert_eq!(at_the_door.is_err(), too_large, "{certificates}");
+        let asked = asked.expect("readable").map(|_| ());
+        assert_eq!(asked, at_the_door, "{certificates}");
+    }
+}
+
+#[test]
 fn a_chain_asked_about_without_a_handshake_gets_the_doors_own_answer() {
     let venue = Venue::new();
     let context = venue.context(&venue.demanding());

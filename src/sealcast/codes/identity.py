@@ -156,6 +156,12 @@ _IDENTITY: Final = answers(
         "The certificate that the leg or connection was opened with has expired.",
         "Renew before it ends (`sealcast agent` does), and connect again with the new one.",
     ),
+    (
+        403,
+        "IDENTITY.NO_LONGER_TRUSTED",
+        "The authority below which the leg or connection was opened left the door's trust bundle.",
+        "Connect again with a certificate of an authority that the door trusts now.",
+    ),
 )
 
 _NODE: Final = failures(

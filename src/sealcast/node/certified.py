@@ -1,11 +1,13 @@
 """What was opened with a certificate, and ends with it: legs, and connections to the HTTPS doors.
 
-Does: ends whatever stands on a certificate that is revoked, at once, with IDENTITY.REVOKED; and
-whatever stands on one that has expired, at its notAfter plus the grace that policy states, with
-IDENTITY.EXPIRED, announced before in the log.
+Does: ends whatever stands on a certificate that is revoked, at once, with IDENTITY.REVOKED; on one
+whose root the door that it came through trusts no more, with IDENTITY.NO_LONGER_TRUSTED; and on one
+that has expired, at its notAfter plus the grace that policy states, with IDENTITY.EXPIRED,
+announced before in the log.
 
-Does not: know where revocations come from (`revocation_watch`), or refuse handshakes; the front
-does both of these by itself.
+Does not: know where revocations and trust bundles come from (`revocation_watch`, `trust_watch`), or
+refuse handshakes; the front does. What a token opened does not stand on a certificate, whatever its
+connection showed.
 
 The caller must still: call everything from the event loop's thread, `tick` again and again, and
 `remove` what ended in another way.
@@ -23,6 +25,7 @@ from typing import Final, Literal
 import structlog
 
 from sealcast.identity.revocation import Reason
+from sealcast.node.trusted_roots import TrustedRoots
 from sealcast.wire import PeerCertificate
 
 Key = tuple[Literal["leg", "connection"], int]
@@ -54,6 +57,7 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class _Standing:
     certificate: PeerCertificate
+    door: str
     grace_s: float
     end: End
     about: Mapping[str, object]
@@ -76,26 +80,32 @@ class Certified:
         """When, a number that orders equals, what, and whether that is the end."""
         self._numbers = itertools.count()
         self._revoked: Mapping[str, str] = {}
+        self._trusted: Mapping[str, TrustedRoots] = {}
 
     def add(
         self,
         key: Key,
         certificate: PeerCertificate | None,
         *,
+        door: str,
         grace_s: float,
         end: End,
         about: Mapping[str, object],
     ) -> None:
-        """`key` was opened with `certificate`; None changes nothing. `about` is for the log.
+        """`key` was opened at `door` with `certificate`; None changes nothing. `about` is for the
+        log.
 
-        It may be revoked since the handshake: then it ends here.
+        It may be revoked, or its root trusted no more, since the handshake: then it ends here.
         """
         if certificate is None:
             return
-        standing = _Standing(certificate, grace_s, end, about)
+        standing = _Standing(certificate, door, grace_s, end, about)
         reason = self._reason(standing)
         if reason is not None:
             self._revoke(standing, reason)
+            return
+        if not self._is_trusted(standing):
+            self._distrust(standing)
             return
         self._standing[key] = standing
         if key[0] == "leg":
@@ -126,6 +136,18 @@ class Certified:
                 ended.append(Ended(key, reason))
         return ended
 
+    def set_trusted(self, trusted: Mapping[str, TrustedRoots]) -> list[Key]:
+        """From now on each of these doors trusts these roots; of other doors nothing is known. Ends
+        what came through a door below a root that it trusts no more.
+        """
+        self._trusted = trusted
+        ended = []
+        for key, standing in list(self._standing.items()):
+            if not self._is_trusted(standing) and self._standing.pop(key, None) is not None:
+                self._distrust(standing)
+                ended.append(key)
+        return ended
+
     def tick(self, now: float) -> None:
         """Does what is due: warnings, ends."""
         while self._agenda and self._agenda[0][0] <= now:
@@ -150,6 +172,17 @@ class Certified:
     def _revoke(standing: _Standing, reason: str) -> None:
         back = reason == REPLACED
         standing.end(Verdict("IDENTITY.REVOKED", f"Revoked: {reason}.", expected_back=back))
+
+    def _is_trusted(self, standing: _Standing) -> bool:
+        roots = self._trusted.get(standing.door)
+        return roots is None or roots.vouch_for(standing.certificate)
+
+    @staticmethod
+    def _distrust(standing: _Standing) -> None:
+        root = standing.certificate.root_sha256
+        detail = f"The root with the SHA-256 {root} left the bundle of the door {standing.door}."
+        # Whoever takes an authority away has given its ends other certificates, or should have.
+        standing.end(Verdict("IDENTITY.NO_LONGER_TRUSTED", detail, expected_back=True))
 
     @staticmethod
     def _announce(standing: _Standing) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -33,7 +32,6 @@ from sealcast.node.state_folder import KeyPair
 _PROFILE: Final = "node"
 _PATIENCE: Final = datetime.timedelta(seconds=60)
 """After a renewal that failed the next one is tried this much later."""
-_ROOTS_S: Final = 1.0
 _log = structlog.get_logger()
 
 
@@ -77,18 +75,31 @@ class OwnPair:
         return self._pair
 
     def look(self, now: datetime.datetime) -> bool:
-        """Issues another one when the old one is due, or when another authority issues now."""
+        """Issues another one when the old one is due or was revoked, or when another authority
+        issues now.
+        """
         failed = self._failed_at
         if failed is not None and failed <= now < failed + _PATIENCE:
             return False
         self._failed_at = now
         # Before its begin: the clock was set back, and nobody takes it for valid.
         holds = self._lifetime.not_before <= now < self._lifetime.renew_at
-        if holds and self._issuer == self._issuing(now):
+        if holds and not self._is_revoked() and self._issuer == self._issuing(now):
             self._failed_at = None
             return False
         self._issue(now)
         self._failed_at = None
+        return True
+
+    def _is_revoked(self) -> bool:
+        """Whoever revoked it did not mean the node that runs the authority to stand there without:
+        the key is what is given up. (A store that was restored may not know it either.)
+        """
+        row = self._authority.store.certificate(self._serial)
+        if row is not None and row.revoked_unix is None:
+            return False
+        why = "unknown to the store" if row is None else row.revoked_why
+        _log.warning("own certificate was revoked; another is taken", serial=self._serial, why=why)
         return True
 
     def _issue(self, now: datetime.datetime) -> None:
@@ -96,7 +107,7 @@ class OwnPair:
         issued = self._authority.issue(self._wanted, now, who=THE_NODE)
         self._pair = KeyPair(issued.chain_pem, issued.key_pem)
         self._lifetime = Lifetime.of(issued.chain_pem)
-        self._issuer = issuer
+        self._issuer, self._serial = issuer, issued.serial
         _log.info(
             "own certificate issued",
             identity=issued.name,
@@ -129,20 +140,22 @@ class OwnBundle:
 
 
 class OwnRoots:
-    """The roots below which names of the node's own trust domain are believed, by SHA-256."""
+    """The roots below which names of the node's own trust domain are believed, by SHA-256.
+
+    A roll announces a root long before anything hangs from it, and its end is the old one's: who
+    asks once a second knows both in time.
+    """
 
     def __init__(self, authority: Authority, now: datetime.datetime) -> None:
         self._authority = authority
         self._known = _fingerprints(authority, now)
-        self._read_at = time.monotonic()
 
     def __contains__(self, root_sha256: object) -> bool:
-        # A new root appears when the root is rolled; strangers make the store be read once a
-        # second at most.
-        if root_sha256 not in self._known and time.monotonic() - self._read_at >= _ROOTS_S:
-            self._read_at = time.monotonic()
-            self._known = _fingerprints(self._authority, datetime.datetime.now(datetime.UTC))
         return root_sha256 in self._known
+
+    def look(self, now: datetime.datetime) -> None:
+        """Which they are now. While the store cannot be read they stay as they were; IDENTITY.*."""
+        self._known = _fingerprints(self._authority, now)
 
 
 def _fingerprints(authority: Authority, now: datetime.datetime) -> frozenset[str]:

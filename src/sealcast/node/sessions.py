@@ -60,6 +60,8 @@ class Caller:
     """What proved it, if that was a certificate: a leg that it opens ends with it."""
     roles: frozenset[Role] | None = None
     """What that certificate is good for at most."""
+    door: str = ""
+    """Through which it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,8 @@ class Sessions:
         )
         board.stir(stream)
         session = self._remember(leg, stream, Verb.PUBLISH, caller, offer, answer.answer)
-        board.stands_on(leg, caller.certificate, self._ingest.identities.expired_grace_s)
+        grace_s = self._ingest.identities.expired_grace_s
+        board.stands_on(leg, caller.certificate, caller.door, grace_s)
         return session
 
     async def watch(self, stream: str, body: bytes, caller: Caller) -> MediaSession:
@@ -224,7 +227,8 @@ class Sessions:
             signalling_ms=(time.perf_counter() - began) * 1000,
         )
         session = self._remember(leg, stream, Verb.WATCH, caller, offer, answer.answer)
-        board.stands_on(leg, caller.certificate, self._delivery.identities.expired_grace_s)
+        grace_s = self._delivery.identities.expired_grace_s
+        board.stands_on(leg, caller.certificate, caller.door, grace_s)
         return session
 
     # ---- PATCH, DELETE -----------------------------------------------------------------------

@@ -19,13 +19,14 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from sealcast import wire
-from sealcast.errors import LocalError
+from sealcast.errors import LocalError, SealcastError
 from sealcast.identity.accounts import ACCOUNTS_FILE, Accounts
 from sealcast.identity.revocation import Revocations
 from sealcast.keying.agreement import Identity, Proof
@@ -50,6 +51,7 @@ from sealcast.node.spiffe_at_work import SpiffeAtWork, begin_spiffe
 from sealcast.node.state_folder import KeyPair, StateFolder, open_state_folder
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.trust_expiry import TrustExpiry
+from sealcast.node.trust_watch import TrustWatch
 from sealcast.node.ts_ingest import TsIngest
 from sealcast.policy import load
 from sealcast.streams import Hub, HubLimits
@@ -198,7 +200,9 @@ class Node:
         opened = open_doors(front, config, sources)
         self.addresses = {door.plan.name: door.addresses for door in opened}
         keeper.keep(opened)
-        parts.rounds.append(asyncio.create_task(_keep(keeper)))
+        trust = TrustWatch(keeper, board.certified)
+        trust.round()
+        parts.rounds.append(asyncio.create_task(_keep(keeper, trust, own_roots)))
         if parts.acme is not None and parts.acme.addresses:
             self.addresses["http-01"] = parts.acme.addresses
         self.addresses["media"] = relay.local_addresses()
@@ -279,6 +283,7 @@ class Node:
         board.certified.add(
             ("connection", connection),
             event.facts.peer,
+            door=event.door,
             grace_s=self._graces_s[event.door],
             end=lambda verdict: front.close_connection(connection, verdict.code),
             about={"connection": connection, "door": event.door},
@@ -313,13 +318,17 @@ async def _end_what_no_longer_holds(board: Switchboard, watch: RevocationWatch |
             _log.error("bug while ending what no longer holds", error=repr(error))
 
 
-async def _keep(keeper: DoorKeeper) -> None:
-    """The doors' certificates, for as long as the node runs."""
+async def _keep(keeper: DoorKeeper, trust: TrustWatch, own_roots: OwnRoots | None) -> None:
+    """The doors' certificates and whom they trust, for as long as the node runs."""
     expiry, looked = TrustExpiry(keeper), -math.inf
     while True:
         try:
             now = datetime.datetime.now(datetime.UTC)
             await asyncio.to_thread(keeper.round, now)
+            trust.round()
+            if own_roots is not None:
+                with suppress(SealcastError):  # the doors' own bundle says it
+                    await asyncio.to_thread(own_roots.look, now)
             if time.monotonic() - looked >= limits.EXPIRY_S:
                 looked = time.monotonic()
                 expiry.warn(now)

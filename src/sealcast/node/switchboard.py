@@ -67,9 +67,12 @@ class Switchboard:
         """`leg` is listed; `close(code)` ends it on the native side."""
         self._close[leg] = close
 
-    def stands_on(self, leg: int, certificate: wire.PeerCertificate | None, grace_s: float) -> None:
-        """`leg`, which is listed and registered, was opened with this certificate and ends with it:
-        when it is revoked, and `grace_s` after it has expired.
+    def stands_on(
+        self, leg: int, certificate: wire.PeerCertificate | None, door: str, grace_s: float
+    ) -> None:
+        """`leg`, which is listed and registered, was opened at `door` with this certificate and
+        ends with it: when it is revoked, when the door trusts its root no more, and `grace_s` after
+        it has expired.
         """
         known = self.ledger.get(leg)
         if known is None:
@@ -77,6 +80,7 @@ class Switchboard:
         self.certified.add(
             ("leg", leg),
             certificate,
+            door=door,
             grace_s=grace_s,
             end=functools.partial(self._end_certified, leg),
             about={"leg": leg, "stream": known.stream, "identity": known.peer.name},

@@ -94,6 +94,7 @@ class Arrival:
     address: str
     timing: ConnectionTiming
     certificate: PeerCertificate | None
+    door: str
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class TsIngest:
             self._front.close_connection(connection, refusal.code)
             return
         line = ConnectionLine(self._front, connection)
-        came = Arrival(event.facts, event.peer, event.timing, event.facts.peer)
+        came = Arrival(event.facts, event.peer, event.timing, event.facts.peer, event.door)
         self._begin(line, came, stream, identity, grant)
 
     def upload(self, ticket: int, stream: str, caller: Caller, came: Arrival) -> None:
@@ -267,7 +268,7 @@ class TsIngest:
         self._board.register(leg, lambda code: self._close(encoder, code))
         publisher.start()
         grace_s = self._policy.identities.expired_grace_s
-        self._board.stands_on(leg, came.certificate, grace_s)
+        self._board.stands_on(leg, came.certificate, came.door, grace_s)
         return True
 
     def closed(self, event: ConnectionClosed) -> None:

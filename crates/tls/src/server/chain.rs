@@ -1,8 +1,8 @@
 //! What a door would make of a certificate chain, asked without a handshake.
 //!
 //! The judge is the engine's, with the usage that a door asks for; so are the sentence and the
-//! names that are read. What a handshake adds is not asked here: that the client holds the key, and
-//! whether it was revoked.
+//! names that are read, and the bound on a chain's size. What a handshake adds is not asked here:
+//! that the client holds the key, and whether it was revoked.
 
 use boring::error::ErrorStack;
 use boring::stack::Stack;
@@ -11,6 +11,7 @@ use boring::x509::{X509StoreContext, X509VerifyError, X509};
 
 use super::failure::HandshakeFailure;
 use super::revoked::root_of;
+use super::CHAIN_BYTES;
 use crate::ffi::{self, CertificatePurpose};
 use crate::{identity, strength, PeerCertificate, TlsError};
 
@@ -23,14 +24,15 @@ pub fn judge_chain(
     chain_pem: &[u8],
     roots_pem: &[u8],
 ) -> Result<Result<String, HandshakeFailure>, TlsError> {
-    let mut presented = certificates(chain_pem, "the chain")?.into_iter();
+    let presented = certificates(chain_pem, "the chain")?;
+    let roots = certificates(roots_pem, "the trust bundle")?;
+    if message_len(&presented)? > CHAIN_BYTES {
+        return Ok(Err(HandshakeFailure::chain_too_large()));
+    }
+    let mut presented = presented.into_iter();
     let leaf = presented.next().ok_or_else(|| nothing_in("the chain"))?;
-    let verdict = verdict(
-        &leaf,
-        presented,
-        certificates(roots_pem, "the trust bundle")?,
-    )
-    .map_err(TlsError::engine("judge a certificate chain"))?;
+    let verdict =
+        verdict(&leaf, presented, roots).map_err(TlsError::engine("judge a certificate chain"))?;
     Ok(verdict.map_err(|verdict| HandshakeFailure::of_verdict(verdict, Some(&leaf))))
 }
 
@@ -69,6 +71,17 @@ fn verdict(
             Ok(()) if !holds => Err(X509VerifyError::UNSPECIFIED),
             Ok(()) => Ok(context.chain().and_then(root_of).unwrap_or_default()),
         })
+    })
+}
+
+/// How long the message is in which a client of TLS 1.3 shows these certificates (RFC 8446 §4.4.2):
+/// an empty context and the list's length, and each with its own length and no extensions.
+fn message_len(presented: &[X509]) -> Result<usize, TlsError> {
+    presented.iter().try_fold(1 + 3, |sum, certificate| {
+        let der = certificate
+            .to_der()
+            .map_err(TlsError::engine("measure a certificate"))?;
+        Ok(sum + 3 + der.len() + 2)
     })
 }
 

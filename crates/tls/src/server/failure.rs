@@ -41,6 +41,17 @@ impl HandshakeFailure {
         )
     }
 
+    /// The client showed more than [`CHAIN_BYTES`] of certificates.
+    pub(super) fn chain_too_large() -> HandshakeFailure {
+        HandshakeFailure::new(
+            codes::TLS_CHAIN_TOO_LARGE,
+            format!(
+                "the client's certificates take more than the {} kB that a door reads",
+                CHAIN_BYTES / 1024
+            ),
+        )
+    }
+
     /// What the engine says of a client's chain.
     pub(super) fn of_verdict(verdict: X509VerifyError, leaf: Option<&X509Ref>) -> HandshakeFailure {
         let (code, sentence) = match verdict {
@@ -114,13 +125,9 @@ pub fn classify(error: &Error, ssl: &SslRef, first_bytes: &[u8]) -> HandshakeFai
         ),
         raw::SSL_R_CERTIFICATE_VERIFY_FAILED => of_verification(ssl),
         // After a ClientHello nothing else that a client sends can be so long.
-        raw::SSL_R_EXCESSIVE_MESSAGE_SIZE if offered.is_some() => HandshakeFailure::new(
-            codes::TLS_CHAIN_TOO_LARGE,
-            format!(
-                "the client's certificates take more than the {} kB that a door reads",
-                CHAIN_BYTES / 1024
-            ),
-        ),
+        raw::SSL_R_EXCESSIVE_MESSAGE_SIZE if offered.is_some() => {
+            HandshakeFailure::chain_too_large()
+        }
         raw::SSL_R_UNSUPPORTED_PROTOCOL | raw::SSL_R_UNKNOWN_PROTOCOL => HandshakeFailure::new(
             codes::TLS_VERSION_REFUSED,
             match offered {

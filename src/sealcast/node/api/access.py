@@ -95,4 +95,5 @@ def _caller(
         public=public,
         certificate=facts.facts.peer if identity.proof is Proof.CERTIFICATE else None,
         roles=roles,
+        door=facts.door,
     )

@@ -67,7 +67,7 @@ class UploadsApi:
         if not ticket.isdigit():
             raise RemoteError("HTTP.MALFORMED", "The request has no body.")
         facts = facts_of(request)
-        came = Arrival(facts.facts, facts.peer, facts.timing, caller.certificate)
+        came = Arrival(facts.facts, facts.peer, facts.timing, caller.certificate, caller.door)
         self._ingest.upload(int(ticket), stream, caller, came)
         return Response(status_code=202, headers={BODY: ticket})
 
