@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from sealcast.identity.authority import Authority
 from sealcast.identity.founding import Founding, found
 from sealcast.identity.keys import DEFAULT_KIND, PrivateKey, generate
+from sealcast.identity.reserve import RESERVE_FILE
 from sealcast.secret import Secret
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
@@ -48,7 +49,8 @@ def living(folder: Path) -> Authority:
 
 def copied(folder: Path, now: datetime.datetime = NOW) -> Authority:
     """An authority of `DOMAIN` in `folder`, unlocked, that was founded at `now`."""
-    shutil.copytree(_original(now), folder)
+    # Without its reserve, which hundreds of tests would fill the disk with.
+    shutil.copytree(_original(now), folder, ignore=shutil.ignore_patterns(RESERVE_FILE))
     return Authority.open(folder, lambda: Secret(PASSPHRASE))
 
 

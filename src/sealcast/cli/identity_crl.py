@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from sealcast.cli.authority_options import Data, PassphraseFile, now, open_authority
 from sealcast.identity import crl as lists
 from sealcast.identity.private_files import hand_out
+from sealcast.identity.reserve import with_reserve
 
 
 def crl(
@@ -23,6 +24,6 @@ def crl(
     It is good for seven days: write it each day. That is the form of nginx's ssl_crl; OpenSSL reads
     it with -crl_check_all -CRLfile.
     """
-    made = open_authority(data, passphrase_file).crls(now())
+    made = with_reserve(data, lambda: open_authority(data, passphrase_file).crls(now()))
     hand_out(out, b"".join(map(lists.pem, made)), mode=0o644)
     print(f"{len(made)} revocation lists  {out}")

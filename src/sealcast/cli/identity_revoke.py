@@ -7,6 +7,8 @@ from typing import Annotated, Literal, get_args
 from cyclopts import Parameter
 
 from sealcast.cli.authority_options import Data, now, open_authority, who
+from sealcast.identity.authority import RevokedNow
+from sealcast.identity.reserve import with_reserve
 from sealcast.identity.revocation import Reason
 
 # Spelled as in RFC 5280 §5.3.1. What is the authorities' own (cACompromise) is `identity roll`.
@@ -33,9 +35,16 @@ def revoke(
     """Revoke what NAME was given: its living certificates and its unused tokens.
 
     No passphrase is needed: at night it may be with somebody else. A node that runs this authority
-    ends NAME's connections; for others make a list: sealcast identity crl.
+    ends NAME's connections; for others make a list: sealcast identity crl. On a full disk the
+    authority's reserve is used.
     """
-    done = open_authority(data).revoke(name, Reason(reason), now(), who=who(), serial=serial)
+
+    def work() -> RevokedNow:
+        # Opened there too: on a full disk not even that may go well.
+        authority = open_authority(data)
+        return authority.revoke(name, Reason(reason), now(), who=who(), serial=serial)
+
+    done = with_reserve(data, work)
     for each in done.serials:
         print(f"revoked  {done.name}   serial {each}   {reason}")
     if done.tokens:

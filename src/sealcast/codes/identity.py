@@ -238,9 +238,24 @@ _NODE: Final = failures(
         "Try again; if it stays, end the process that has the store open.",
     ),
     (
+        "IDENTITY.STORE_FULL",
+        "The disk of the authority's store is full: nothing can be issued, renewed or rolled.",
+        "Make room. A revocation still works: `sealcast identity revoke` has a reserve.",
+    ),
+    (
+        "IDENTITY.RESERVE_SHORT",
+        "The disk is so full that the authority cannot keep its reserve for revocations.",
+        "Make room; the node takes the reserve back by itself within a minute.",
+    ),
+    (
+        "IDENTITY.STORE_NEWER",
+        "The authority's store was written by a newer sealcast than this one.",
+        "Use that version or a newer one; stores are brought forward, never back.",
+    ),
+    (
         "IDENTITY.STORE_DAMAGED",
         "The authority's store cannot be read or written.",
-        "Check free space; else restore the folder from a backup. The detail has SQLite's words.",
+        "Restore the folder from a backup. The detail has SQLite's words.",
     ),
     (
         "IDENTITY.AUTHORITY_EXPIRED",

@@ -39,6 +39,7 @@ from sealcast.errors import LocalError
 from sealcast.identity import certificates
 from sealcast.identity.authority import Authority
 from sealcast.identity.private_files import sync_folder, write_private
+from sealcast.identity.reserve import Reserve
 from sealcast.identity.revocation import Reason
 from sealcast.identity.store import DONE, STORE_FILE, Attempt, IssuerRow, Store
 
@@ -130,6 +131,7 @@ def restore(
                     again += transaction.revoke(row.name, serial, reason, at)
             domain = store.trust_domain()
             transaction.note(Attempt(at, who, "restore", domain, "", DONE))
+        Reserve(fresh).fill()
         sync_folder(fresh)
         try:
             fresh.rename(folder)

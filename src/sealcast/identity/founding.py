@@ -8,6 +8,7 @@ nothing.
     DATA/root/root-key.pem    needed again only for new issuing authorities: take it away
     DATA/issuing/*-key.pem    the keys that work every day
     DATA/store.sqlite         what was issued, used, tried (no secret in it)
+    DATA/reserve              room for revocations when the disk is full
 
 Does not: issue to ends (`sealcast.identity.authority`).
 """
@@ -35,6 +36,7 @@ from sealcast.identity.keys import DEFAULT_KIND
 from sealcast.identity.names import check_trust_domain
 from sealcast.identity.private_files import sync_folder, write_private
 from sealcast.identity.profiles import Side, issuing_lifetime
+from sealcast.identity.reserve import Reserve
 from sealcast.identity.store import DONE, Attempt, IssuerRow, RootRow, Store
 from sealcast.secret import Secret
 
@@ -84,6 +86,7 @@ def found(
         fresh.mkdir(mode=0o700, parents=True)
         with unless_undone() as made:
             _fill(fresh, founding, issuing, root, made, now, who)
+            Reserve(fresh).fill()
             sync_folder(fresh)
             try:
                 # Onto an empty folder or onto nothing: of two who try at once, one succeeds.

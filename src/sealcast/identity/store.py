@@ -22,6 +22,7 @@ from typing import Final
 
 from sealcast.errors import LocalError
 from sealcast.identity.profiles import Side
+from sealcast.identity.reserve import is_full
 
 STORE_FILE: Final = "store.sqlite"
 # How long a transaction of another process is waited for.
@@ -30,6 +31,7 @@ PATIENCE_S: Final = 10.0
 _APPLICATION: Final = 0x7365616C
 _VERSION: Final = 2
 _ISSUED_AS: Final = "SELECT * FROM issued WHERE serial = ?"
+_NOT_MADE: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 DONE: Final = "done"
 """The outcome of an attempt that succeeded."""
 
@@ -283,7 +285,9 @@ class Store:
 
     @staticmethod
     def open(folder: Path) -> "Store":
-        """The store in `folder`; IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED."""
+        """The store in `folder`; IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED,
+        IDENTITY.STORE_FULL.
+        """
         store = Store(folder)
         try:
             known = store.file.is_file()
@@ -305,6 +309,15 @@ class Store:
         Its errors are sqlite3's, for `telling`.
         """
         return _connect(self.file, check_same_thread=False)
+
+    def hold(self) -> sqlite3.Connection:
+        """A connection that has read. While it is open the files that SQLite needs beside the store
+        stay: nobody who opens the store later has to make them, which fails on a full disk.
+        """
+        with _told(self.file):
+            connection = self.connect()
+            connection.execute("SELECT count(*) FROM authority").fetchone()
+            return connection
 
     def copied(self) -> bytes:
         """The whole file as of one moment, while others write on. IDENTITY.STORE_*."""
@@ -330,7 +343,8 @@ class Store:
     def writing(self) -> Iterator[Writing]:
         """One transaction. It is undone if the block raises.
 
-        IDENTITY.STORE_LOCKED when another process does not let go, IDENTITY.STORE_DAMAGED.
+        IDENTITY.STORE_LOCKED when another process does not let go, IDENTITY.STORE_FULL,
+        IDENTITY.STORE_DAMAGED.
         """
         with _told(self.file), _connection(self.file) as connection:
             # At once, not at the first write: whoever reads before writing must not be overtaken.
@@ -449,6 +463,9 @@ def _told(file: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LocalError("IDENTITY.STORE_LOCKED", f"It is {file}.") from error
+        # To read it SQLite makes files beside it, and only FULL says why it cannot.
+        if code == sqlite3.SQLITE_FULL or (code in _NOT_MADE and is_full(file.parent)):
+            raise LocalError("IDENTITY.STORE_FULL", f"{file}: {error}.") from error
         raise LocalError("IDENTITY.STORE_DAMAGED", f"{file}: {error}.") from error
 
 

@@ -3,8 +3,9 @@
 Does: opens it once, refuses one of another trust domain, issues the doors' certificates from it
 (profile `node`, the node's names as hosts) and renews them before they end.
 
-Does not: keep those keys on a disk: a node that starts gets a new certificate. Does not issue to
-others; the application does (`AppParts.authority`).
+Does not: issue to others; the application does (`AppParts.authority`). A node that starts gets a
+new certificate; only where the store cannot be written it begins with the one that it had
+(`kept_pair`).
 
 The caller must still: call what blocks (`look`, and everything of an `Authority`) in a thread.
 """
@@ -25,13 +26,17 @@ from sealcast.identity.authority import THE_NODE, Authority, Wanted
 from sealcast.identity.certificates import fingerprint
 from sealcast.identity.private_files import read_passphrase
 from sealcast.identity.profiles import Side
+from sealcast.identity.reserve import SHARE_OF_A_START, with_reserve
 from sealcast.node.certificate_sources import Lifetime
 from sealcast.node.config import Config
+from sealcast.node.kept_pair import KeptPair
 from sealcast.node.state_folder import KeyPair
 
 _PROFILE: Final = "node"
 _PATIENCE: Final = datetime.timedelta(seconds=60)
 """After a renewal that failed the next one is tried this much later."""
+_PASSING: Final = ("IDENTITY.STORE_FULL", "IDENTITY.STORE_LOCKED")
+"""What keeps a node from issuing and goes away by itself, or once somebody makes room."""
 _log = structlog.get_logger()
 
 
@@ -46,7 +51,9 @@ def open_authority(config: Config) -> Authority | None:
     folder = Path(config.identity.authority).expanduser()
     passphrase = config.identity.passphrase_file
     file = Path(passphrase).expanduser() if passphrase else None
-    authority = Authority.open(folder, lambda: read_passphrase(file))
+    authority = with_reserve(
+        folder, lambda: Authority.open(folder, lambda: read_passphrase(file)), SHARE_OF_A_START
+    )
     if authority.trust_domain != config.node.trust_domain:
         # Its certificates name another domain: nobody who holds one would be recognised here.
         raise LocalError(
@@ -60,12 +67,25 @@ def open_authority(config: Config) -> Authority | None:
 class OwnPair:
     """The node's server certificate, issued by its own authority."""
 
-    def __init__(self, authority: Authority, names: Sequence[str], now: datetime.datetime) -> None:
-        """Issues one at once. The codes of `Authority.issue`."""
+    def __init__(
+        self,
+        authority: Authority,
+        names: Sequence[str],
+        now: datetime.datetime,
+        kept: KeptPair | None = None,
+    ) -> None:
+        """Issues one at once, and keeps it. Where the store cannot be written for the moment it is
+        the one that was kept, if that still holds. The codes of `Authority.issue`.
+        """
         self._authority = authority
         self._wanted = Wanted(node_name(names[0]), _PROFILE, side=Side.SERVER, hosts=tuple(names))
         self._failed_at: datetime.datetime | None = None
-        self._issue(now)
+        self._kept = kept
+        try:
+            self._issue(now)
+        except LocalError as error:
+            if error.code not in _PASSING or not self._begin_with_kept(now, error):
+                raise
 
     @property
     def name(self) -> str:
@@ -91,6 +111,24 @@ class OwnPair:
         self._failed_at = None
         return True
 
+    def _begin_with_kept(self, now: datetime.datetime, error: LocalError) -> bool:
+        found = None
+        if self._kept is not None:
+            found = self._kept.still_good(self._authority, self._wanted.hosts, now)
+        if found is None:
+            return False
+        self._pair, row = found
+        self._lifetime = Lifetime.of(self._pair.chain_pem)
+        self._issuer, self._serial = row.issuer, row.serial
+        _log.warning(
+            "no certificate can be issued now: the node begins with the one that it had",
+            code=error.code,
+            detail=error.detail,
+            serial=self._serial,
+            until=f"{self._lifetime.not_after:%Y-%m-%d %H:%M:%SZ}",
+        )
+        return True
+
     def _is_revoked(self) -> bool:
         """Whoever revoked it did not mean the node that runs the authority to stand there without:
         the key is what is given up. (A store that was restored may not know it either.)
@@ -114,6 +152,16 @@ class OwnPair:
             serial=issued.serial,
             until=f"{self._lifetime.not_after:%Y-%m-%d %H:%M:%SZ}",
         )
+        if self._kept is None:
+            return
+        try:
+            self._kept.keep(self._pair)
+        except LocalError as error:
+            _log.warning(
+                "own certificate is not kept for a start on a full disk",
+                code=error.code,
+                detail=error.detail,
+            )
 
     def _issuing(self, now: datetime.datetime) -> str:
         return self._authority.issuer(Side.SERVER, now).serial

@@ -17,6 +17,7 @@ import datetime
 import math
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ import structlog
 from sealcast import wire
 from sealcast.errors import LocalError, SealcastError
 from sealcast.identity.accounts import ACCOUNTS_FILE, Accounts
+from sealcast.identity.reserve import SHARE_OF_A_START, Reserve, with_reserve
 from sealcast.identity.revocation import Revocations
 from sealcast.keying.agreement import Identity, Proof
 from sealcast.legs import Ledger
@@ -40,11 +42,13 @@ from sealcast.node.config import Config, Policy
 from sealcast.node.config_words import ACME
 from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, plans, usable
+from sealcast.node.kept_pair import KeptPair
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
 from sealcast.node.own_authority import OwnBundle, OwnPair, OwnRoots, open_authority
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
+from sealcast.node.reserve_watch import ReserveWatch
 from sealcast.node.revocation_watch import RevocationWatch
 from sealcast.node.sessions import Sessions
 from sealcast.node.spiffe_at_work import SpiffeAtWork, begin_spiffe
@@ -79,6 +83,8 @@ class _Parts:
     acme: AcmeAtWork | None = None
     revocation_watch: RevocationWatch | None = None
     spiffe: SpiffeAtWork | None = None
+    store_held: sqlite3.Connection | None = None
+    """Keeps the files beside the authority's store in being (`Store.hold`)."""
     knocks: Knocks = field(default_factory=Knocks)
     descriptors: list[int] = field(default_factory=list)
     rounds: list[asyncio.Task[None]] = field(default_factory=list)
@@ -132,6 +138,8 @@ class Node:
         now = datetime.datetime.now(datetime.UTC)
         self.state = state = open_state_folder(config, now)
         authority = await asyncio.to_thread(open_authority, config)
+        if authority is not None:
+            parts.store_held = await asyncio.to_thread(_held, authority)
         sources = await asyncio.to_thread(_sources, config, state, authority, now)
         own_roots = None if authority is None else OwnRoots(authority, now)
 
@@ -202,7 +210,8 @@ class Node:
         keeper.keep(opened)
         trust = TrustWatch(keeper, board.certified)
         trust.round()
-        parts.rounds.append(asyncio.create_task(_keep(keeper, trust, own_roots)))
+        reserve = None if authority is None else ReserveWatch(Reserve(authority.folder))
+        parts.rounds.append(asyncio.create_task(_keep(keeper, trust, own_roots, reserve)))
         if parts.acme is not None and parts.acme.addresses:
             self.addresses["http-01"] = parts.acme.addresses
         self.addresses["media"] = relay.local_addresses()
@@ -237,6 +246,8 @@ class Node:
             parts.private.close()
         if parts.relay is not None:
             await asyncio.to_thread(parts.relay.stop)
+        if parts.store_held is not None:
+            parts.store_held.close()
 
     # ---- events of the native side -----------------------------------------------------------
 
@@ -318,7 +329,12 @@ async def _end_what_no_longer_holds(board: Switchboard, watch: RevocationWatch |
             _log.error("bug while ending what no longer holds", error=repr(error))
 
 
-async def _keep(keeper: DoorKeeper, trust: TrustWatch, own_roots: OwnRoots | None) -> None:
+async def _keep(
+    keeper: DoorKeeper,
+    trust: TrustWatch,
+    own_roots: OwnRoots | None,
+    reserve: ReserveWatch | None,
+) -> None:
     """The doors' certificates and whom they trust, for as long as the node runs."""
     expiry, looked = TrustExpiry(keeper), -math.inf
     while True:
@@ -332,10 +348,16 @@ async def _keep(keeper: DoorKeeper, trust: TrustWatch, own_roots: OwnRoots | Non
             if time.monotonic() - looked >= limits.EXPIRY_S:
                 looked = time.monotonic()
                 expiry.warn(now)
+                if reserve is not None:
+                    await asyncio.to_thread(reserve.round)
         except Exception as error:
             # The next round may go well; without rounds certificates would end.
             _log.error("bug while keeping the doors", error=repr(error))
         await asyncio.sleep(limits.CERTIFICATES_S)
+
+
+def _held(authority: Authority) -> sqlite3.Connection:
+    return with_reserve(authority.folder, authority.store.hold, SHARE_OF_A_START)
 
 
 def _first_port(binds: Sequence[str]) -> int | None:
@@ -351,7 +373,8 @@ def _sources(
     if authority is None:
         bundle = FixedBundle(ThrowAwayPair.name, state.authority.root_pem)
         return Sources(ThrowAwayPair(state, config.node.names, now), bundle)
-    return Sources(OwnPair(authority, config.node.names, now), OwnBundle(authority, now))
+    pair = OwnPair(authority, config.node.names, now, KeptPair(state.path))
+    return Sources(pair, OwnBundle(authority, now))
 
 
 def _name_exceptions(config: Config) -> None:

@@ -95,6 +95,19 @@ def _namespaces() -> str | None:
     )
 
 
+def _tmpfs() -> str | None:
+    if os.geteuid() != 0:
+        return "mounting a small disk needs root"
+    probe = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    return None if probe.returncode == 0 else f"a mount is refused: {probe.stderr.strip()}"
+
+
 def _core() -> str | None:
     if importlib.util.find_spec("sealcast._core") is None:
         return "the native module sealcast._core is not built"
@@ -157,6 +170,7 @@ REQUIREMENTS = {
         Requirement("nss-dev", "Debian's libnss3-dev and pkg-config", _nss_dev),
         Requirement("gstreamer", "Debian's gstreamer1.0-tools, -plugins-good, -bad", _gst_srtp),
         Requirement("iptables", "Debian's iptables", _program("iptables")),
+        Requirement("tmpfs", "root, who may mount", _tmpfs),
         Requirement("namespaces", "root and Debian's iproute2", _namespaces),
     )
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sealcast.identity.due import Lasting, everything
+from sealcast.identity.reserve import RESERVE_BYTES
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
@@ -25,6 +26,17 @@ def read(authority: Authority, now: datetime.datetime) -> list[Lasting]:
         for one in everything(authority, now)
         if one.left_s(now) > 0 or one.is_due(datetime.timedelta(seconds=one.warn_s), now)
     ]
+
+
+def reserve(have: int) -> GaugeMetricFamily:
+    """How much of the disk is kept for revocations."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily(
+        "sealcast_identity_reserve_bytes",
+        f"Room that the authority keeps for revocations on a full disk; {RESERVE_BYTES} is whole.",
+        value=have,
+    )
 
 
 def samples(lasting: list[Lasting]) -> Iterator[GaugeMetricFamily]:

@@ -20,6 +20,7 @@ import msgspec
 
 from sealcast.codes import lookup
 from sealcast.errors import LocalError
+from sealcast.identity.reserve import Reserve
 from sealcast.node.api import certificate_metrics
 from sealcast.node.api.door_metrics import DoorMetrics
 from sealcast.node.measure import DoorNumbers, Measure
@@ -61,6 +62,7 @@ class Metrics:
         self._front = front
         self._authority = authority
         self._certificates: list[Lasting] = []
+        self._reserve_bytes = 0
         self._doors = doors
 
     async def refresh(self) -> None:
@@ -69,6 +71,7 @@ class Metrics:
         """
         if self._authority is not None:
             now = datetime.datetime.now(datetime.UTC)
+            self._reserve_bytes = Reserve(self._authority.folder).size()
             with suppress(LocalError):
                 self._certificates = await asyncio.to_thread(
                     certificate_metrics.read, self._authority, now
@@ -98,6 +101,7 @@ class Metrics:
         yield from self._door_samples()
         if self._authority is not None:
             yield from certificate_metrics.samples(self._certificates)
+            yield certificate_metrics.reserve(self._reserve_bytes)
         if self._doors is not None:
             yield from self._doors.samples()
 
