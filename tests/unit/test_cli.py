@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -299,6 +300,35 @@ def test_a_peers_words_cannot_begin_a_line_of_the_log() -> None:
     [line] = out.getvalue().splitlines()
     assert "\x1b" not in line
     assert "code=A.B" in line
+
+
+class Full(io.StringIO):
+    """A log on a disk that is full for a while."""
+
+    full = False
+
+    def flush(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_harms_nobody_and_says_later_what_it_lost() -> None:
+    out = Full()
+    to_standard_error(stream=out)
+    try:
+        log = structlog.get_logger()
+        out.full = True
+        log.warning("one")
+        log.warning("two")
+        out.full = False
+        log.warning("three")
+        log.warning("four")
+    finally:
+        structlog.reset_defaults()
+    told = out.getvalue()
+    assert told.count("2 lines were lost here") == 1
+    assert "three" in told
+    assert "four" in told
 
 
 # ---- the demo's picture and tone ---------------------------------------------------------------

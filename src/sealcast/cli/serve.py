@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,17 @@ async def _serve(config: Config, file: ConfigFile) -> None:
     node = Node(config, more_routes=routes())
     await node.start()
     try:
-        print(_welcome(node, "" if file is None else f" --config {file}"), flush=True)
+        say(_welcome(node, "" if file is None else f" --config {file}"))
         await stopped.wait()
     finally:
-        print("stopping", flush=True)
+        say("stopping")
         await node.stop()
+
+
+def say(text: str) -> None:
+    """On standard output; if that cannot be written, as on a full disk, nobody hears it."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def take_all_descriptors() -> None:
