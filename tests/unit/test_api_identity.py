@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import datetime
 import functools
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from cryptography import x509
 from tests.unit.application import Node, problem
 from tests.unit.founded import DOMAIN, ENCODER, living, request, today
 
+from sealcast.errors import LocalError
 from sealcast.identity import certificates
 from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.requests import LONGEST_REQUEST
 from sealcast.identity.revocation import Reason
+from sealcast.identity.store import RootRow, Store
 from sealcast.identity.throw_away import ThrowAwayAuthority
 from sealcast.node import limits
 
@@ -88,6 +93,102 @@ async def test_what_was_revoked_is_told_to_everybody(node: Node, authority: Auth
     (entry,) = x509.load_der_x509_crl(answer.content)
     assert f"{entry.serial_number:x}" == held.serial
     problem(await node.ask("GET", "/identity/crl/abc.crl"), 404, "IDENTITY.NO_ISSUER")
+
+
+@with_an_authority
+async def test_a_list_names_what_was_revoked_since_the_last_one(
+    node: Node, authority: Authority
+) -> None:
+    told = []
+    for number in range(3):
+        name = f"encoder/number-{number}"
+        authority.issue(Wanted(name, "encoder"), today(), who="ada")
+        authority.revoke(name, Reason.KEY_COMPROMISE, today(), who="ada")
+        answer = await node.ask("GET", "/identity/crl/client.crl")
+        told.append(len(x509.load_der_x509_crl(answer.content)))
+    assert told == [1, 2, 3]
+
+
+@with_an_authority
+async def test_what_everybody_may_ask_is_answered_from_memory(
+    node: Node, authority: Authority
+) -> None:
+    addresses = ("/identity", "/identity/authority.pem", "/identity/crl/client.crl")
+    for address in addresses:
+        assert (await node.ask("GET", address)).status_code == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "_rows", lambda *_: pytest.fail("the store was read"))
+        for _ in range(100):
+            for address in addresses:
+                assert (await node.ask("GET", address)).status_code == 200
+            problem(await node.ask("GET", "/identity/crl/abc.crl"), 404, "IDENTITY.NO_ISSUER")
+
+
+@with_an_authority
+async def test_a_flood_of_public_questions_holds_up_no_renewal(
+    node: Node, authority: Authority
+) -> None:
+    """All who ask for the roots and lists wait for a store that does not answer them."""
+    held = authority.issue(WANTED, today(), who="ada")
+    node.front.shown[SHOWN] = peer_of(held.chain_pem)
+    come, bundle_pem = threading.Event(), authority.bundle_pem
+
+    def slow(now: datetime.datetime) -> bytes:
+        come.wait(60)
+        return bundle_pem(now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authority, "bundle_pem", slow)
+        addresses = ["/identity/authority.pem", "/identity/crl/client.crl"] * 200
+        flood = [asyncio.create_task(node.ask("GET", address)) for address in addresses]
+        await asyncio.sleep(0)
+        renewed = await node.post("/identity/renew", request(), media_type=PEM, connection=SHOWN)
+        assert renewed.status_code == 201, renewed.text
+        assert not any(asked.done() for asked in flood)
+        come.set()
+        answers = await asyncio.gather(*flood)
+    assert {answer.status_code for answer in answers} == {200}
+
+
+@with_an_authority
+async def test_a_store_that_does_not_answer_is_answered_for_by_what_was_known(
+    node: Node, authority: Authority
+) -> None:
+    known = await node.ask("GET", "/identity/authority.pem")
+    authority.issue(WANTED, today(), who="ada")
+    come, roots = threading.Event(), authority.store.roots
+
+    def slow() -> list[RootRow]:
+        come.wait(60)
+        return roots()
+
+    def broken() -> list[RootRow]:
+        raise LocalError("IDENTITY.STORE_FULL", "as a test asked")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "PUBLISHED_S", 0.01)
+        patch.setattr(authority.store, "roots", slow)
+        again = await node.ask("GET", "/identity/authority.pem")
+        assert (again.status_code, again.content) == (200, known.content)
+        come.set()
+        patch.setattr(limits, "PUBLISHED_S", 60.0)
+        assert (await node.ask("GET", "/identity/authority.pem")).status_code == 200
+        authority.issue(WANTED, today(), who="ada")
+        patch.setattr(authority.store, "roots", broken)
+        assert (await node.ask("GET", "/identity/authority.pem")).content == known.content
+
+
+@with_an_authority
+async def test_a_store_that_was_never_read_is_told_by_its_code(
+    node: Node, authority: Authority
+) -> None:
+    def broken() -> list[RootRow]:
+        raise LocalError("IDENTITY.STORE_FULL", "as a test asked")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authority.store, "roots", broken)
+        problem(await node.ask("GET", "/identity/authority.pem"), 500, "IDENTITY.STORE_FULL")
+    assert (await node.ask("GET", "/identity/authority.pem")).status_code == 200
 
 
 @with_an_authority

@@ -344,7 +344,7 @@ def test_a_poll_without_news_reads_no_row(authority: Authority) -> None:
     revocations.poll()
     asked: list[str] = []
     watched = revocations._watched
-    assert watched is not None
+    assert watched.connection is not None
     watched.connection.set_trace_callback(asked.append)
     assert [revocations.poll() for _ in range(10)] == [None] * 10
     assert asked == ["PRAGMA data_version"] * 10

@@ -13,7 +13,6 @@ Specs: RFC 5280 §5.3.1.
 """
 
 import datetime
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Final
 
 from sealcast.identity import certificates
 from sealcast.identity.store import Store
+from sealcast.identity.store_version import StoreVersion, Version
 
 LISTED_AFTER_ITS_END_S: Final = 7 * 24 * 3600
 """How long a revoked certificate is still told after it has expired: clocks differ, and a list has
@@ -66,17 +66,16 @@ def _now() -> float:
 class Revocations:
     """What is revoked, read again when the store changed. Threads may share one.
 
-    It keeps one connection open, whose `PRAGMA data_version` changes at each commit of another one:
-    a poll without news reads a page of shared memory. `clock` gives the seconds since 1970: an
-    issuing authority that was rolled comes to its end without a commit.
+    A poll without news reads a page of shared memory (`StoreVersion`). `clock` gives the seconds
+    since 1970: an issuing authority that was rolled comes to its end without a commit.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float] = _now) -> None:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
-        self._watched: _Watched | None = None
-        self._version: int | None = None
+        self._watched = StoreVersion(store)
+        self._version: Version | None = None
         self._next_end: int | None = None
         self._last: tuple[Revoked, ...] | None = None
         self._keys: dict[str, str] = {}
@@ -90,7 +89,7 @@ class Revocations:
             try:
                 now = int(self._clock())
                 # Before the rows: what is committed after this line is seen by the next poll.
-                version = self._data_version()
+                version = self._watched.now()
                 due = self._next_end is not None and self._next_end <= now
                 if self._last is not None and version == self._version and not due:
                     return None
@@ -109,22 +108,13 @@ class Revocations:
         with self._lock:
             self._close()
 
-    def _data_version(self) -> int:
-        inode = self._store.file.stat().st_ino
-        if self._watched is not None and self._watched.inode != inode:
-            # A restored store is another file under the same name.
-            self._close()
-        if self._watched is None:
-            self._watched = _Watched(inode, self._store.connect())
-        row = self._watched.connection.execute("PRAGMA data_version").fetchone()
-        return int(row[0])
-
     def _close(self) -> None:
-        if self._watched is not None:
-            self._watched.connection.close()
-        self._watched = self._version = self._last = None
+        self._watched.close()
+        self._version = self._last = None
 
     def _read(self, now: int) -> tuple[Revoked, ...]:
+        # In this order: a roll in between adds authorities, and each row here has its own there.
+        revoked = self._store.revoked(now - LISTED_AFTER_ITS_END_S)
         issuers = self._store.issuers()
         roots = {row.serial: row.pem for row in self._store.roots()}
         keys = self._keys
@@ -142,7 +132,7 @@ class Revocations:
                 row.revoked_why or Reason.UNSPECIFIED,
                 row.revoked_unix or 0,
             )
-            for row in self._store.revoked(now - LISTED_AFTER_ITS_END_S)
+            for row in revoked
         )
         authorities = (
             Revoked(
@@ -156,9 +146,3 @@ class Revocations:
             if row.until_unix is not None and row.until_unix <= now
         )
         return (*authorities, *leaves)
-
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    inode: int
-    connection: sqlite3.Connection

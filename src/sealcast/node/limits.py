@@ -57,6 +57,9 @@ AUTHORITY_THREADS: Final = 4
 """Requests that the authority works on at once; its store lets one write at a time."""
 AUTHORITY_QUEUE: Final = 256
 """Requests that it works on or that wait for it; more are told to come later."""
+PUBLISHED_S: Final = 1.0
+"""How long a request for the roots or a list waits for a look at the store; then it is answered
+with what was known before."""
 RENEWAL_AGAIN_S: Final = 900
 """How long an agent is told to wait before it asks again when to renew (RFC 9773 §4.3). After a
 theft everybody has to hear of it in time (`sealcast.identity.rolling.OVERLAP_AFTER_A_THEFT`)."""

@@ -3,7 +3,9 @@
 Does: hands out the roots and what was revoked; gives a certificate for a signing request with a
 one-time token (any door), or for one that comes over mutual TLS from whoever holds the certificate
 before (`secure`); says when to renew. Bodies are bounded, refusals counted by address and
-certificate, and the store and the keys are worked in threads, a few at a time.
+certificate, and the store and the keys are worked in threads, a few at a time. What everybody may
+ask is answered from memory, behind one thread of its own: however many ask, who renews finds the
+others free.
 
 Does not: believe what a request says of itself. Who renews is what the front says of the
 connection. What enrols is what the token was made for.
@@ -25,6 +27,7 @@ import datetime
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from starlette.requests import Request
@@ -35,6 +38,7 @@ from sealcast.errors import RemoteError, SealcastError
 from sealcast.identity.authority import Authority
 from sealcast.identity.enrolling import enrol_with_token
 from sealcast.identity.issued import Certified
+from sealcast.identity.published import Published, Words
 from sealcast.identity.renewing import Presented
 from sealcast.identity.requests import LONGEST_REQUEST
 from sealcast.node import limits
@@ -72,6 +76,7 @@ class IdentityApi:
         self._renewed = Tries(
             burst=limits.RENEWALS_BURST, per_minute=limits.RENEWALS_A_MINUTE, most=limits.TRIES_KEPT
         )
+        self._public = _FromMemory(Published(authority))
         self._at_work = asyncio.Semaphore(limits.AUTHORITY_THREADS)
         self._waiting = 0
 
@@ -105,15 +110,15 @@ class IdentityApi:
         """What to trust: one root, or two while it is being rolled. Of a node that is not proved
         yet it must be compared with a fingerprint that came another way.
         """
-        bundle = await self._in_thread(lambda: self._authority.bundle_pem(self._now()))
-        return Response(bundle, media_type=PEM_TYPE, headers=_FRESH)
+        words = await self._public.words(self._now())
+        return Response(words.bundle_pem, media_type=PEM_TYPE, headers=_FRESH)
 
     async def _crl(self, request: Request) -> Response:
         """What an authority has revoked, for those who cannot ask the node (RFC 5280 §5). The
         issuer is a serial, or `client`, `server` or `root`.
         """
-        issuer = request.path_params["issuer"]
-        der = await self._in_thread(lambda: self._authority.crl(issuer, self._now()))
+        words = await self._public.words(self._now())
+        der = words.list_of(request.path_params["issuer"])
         return Response(der, media_type=CRL_TYPE, headers=_FRESH)
 
     async def _enrol(self, request: Request) -> Response:
@@ -182,6 +187,36 @@ class IdentityApi:
                 return await asyncio.to_thread(work)
         finally:
             self._waiting -= 1
+
+
+class _FromMemory:
+    """What the authority tells everybody; looked at by one thread, for all who ask together."""
+
+    def __init__(self, published: Published) -> None:
+        self._published = published
+        self._thread = ThreadPoolExecutor(1, "published")
+        self._look: asyncio.Future[Words] | None = None
+        self._last: Words | None = None
+
+    async def words(self, now: datetime.datetime) -> Words:
+        """As of now; as of before where a look takes long or fails. IDENTITY.STORE_* if there is
+        nothing yet.
+        """
+        if self._look is None or self._look.done():
+            loop = asyncio.get_running_loop()
+            self._look = loop.run_in_executor(self._thread, self._published.look, now)
+        look = self._look
+        if self._last is not None:
+            await asyncio.wait({look}, timeout=limits.PUBLISHED_S)
+            if not look.done():
+                return self._last
+        try:
+            # Not cancelled with one of those who wait for it.
+            self._last = await asyncio.shield(look)
+        except SealcastError:
+            if self._last is None:
+                raise
+        return self._last
 
 
 def _presented(request: Request) -> Presented:
