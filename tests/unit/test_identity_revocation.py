@@ -6,19 +6,24 @@ import datetime
 import itertools
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.unit.founded import ENCODER, NOW, copied, request
+from tests.unit.founded import ENCODER, NOW, PASSPHRASE, copied, request
 
 from sealcast.errors import SealcastError
 from sealcast.identity.authority import Authority, RevokedNow, Wanted
 from sealcast.identity.profiles import Side
 from sealcast.identity.revocation import LISTED_AFTER_ITS_END_S, Reason, Revocations
-from sealcast.identity.store import STORE_FILE, Attempt
+from sealcast.identity.rolling import Keys, Roll, roll
+from sealcast.identity.store import STORE_FILE, Attempt, Store
+from sealcast.secret import Secret
 
 WANTED = Wanted(ENCODER, "encoder")
 AT = int(NOW.timestamp())
@@ -84,9 +89,107 @@ def test_revoking_twice_changes_nothing_and_both_wishes_are_in_the_journal(
     ]
 
 
-def test_what_has_expired_is_not_revoked(authority: Authority) -> None:
+DAY = datetime.timedelta(days=1)
+
+
+def test_a_clock_that_is_a_day_ahead_spares_nothing_that_lives(authority: Authority) -> None:
+    """By that clock both have expired, and by the right one they are good for hours."""
+    issued = authority.issue(Wanted("viewer/vera", "viewer"), NOW, who="ada")
+    token = authority.make_token(Wanted("viewer/vera", "viewer"), NOW, who="ada")
+    done = authority.revoke("viewer/vera", Reason.KEY_COMPROMISE, NOW + DAY, who="ada")
+    assert done == RevokedNow("viewer/vera", (issued.serial,), 1)
+    told = Revocations(authority.store, NOW.timestamp).poll()
+    assert told is not None, "although it was revoked in the future"
+    assert [one.serial for one in told] == [issued.serial]
+    (entry,) = x509.load_der_x509_crl(authority.crl("client", NOW))
+    assert f"{entry.serial_number:x}" == issued.serial
+    text = token.reveal().decode()
+    with pytest.raises(SealcastError) as refused:
+        authority.enrol(request(), text, Wanted("viewer/vera", "viewer"), NOW, who="thief")
+    assert refused.value.code == "IDENTITY.TOKEN_REVOKED"
+
+
+def test_what_was_revoked_stays_so_whichever_way_the_clock_jumps(authority: Authority) -> None:
+    serial = authority.issue(WANTED, NOW, who="ada").serial
+    times = iter([NOW, NOW - DAY, NOW + DAY, NOW])
+    revocations = Revocations(authority.store, lambda: next(times).timestamp())
+    revoked(authority)
+    told = revocations.poll()
+    assert told is not None
+    assert [one.serial for one in told] == [serial]
+    assert [revocations.poll() for _ in range(3)] == [None, None, None]
+    for at in (NOW - DAY, NOW + DAY, NOW):
+        (entry,) = x509.load_der_x509_crl(authority.crl("client", at))
+        assert f"{entry.serial_number:x}" == serial
+
+
+def test_a_roll_while_the_revoked_are_read_is_no_riddle(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store changes between two of its reads."""
+    keys = Keys(Secret(PASSPHRASE), Secret(PASSPHRASE))
+    reads = iter(range(100))
+
+    def rolled(read: Callable[..., object]) -> Callable[..., object]:
+        def once(*arguments: object) -> object:
+            found = read(*arguments)
+            if next(reads) == 0:
+                roll(authority, Roll(DAY), keys, NOW, who="ada")
+                authority.issue(WANTED, LATER, who="ada")
+                authority.revoke(ENCODER, Reason.KEY_COMPROMISE, LATER, who="ada")
+            return found
+
+        return once
+
+    seen = Store(authority.folder)
+    monkeypatch.setattr(seen, "issuers", rolled(seen.issuers))
+    monkeypatch.setattr(seen, "revoked", rolled(seen.revoked))
+    revocations = Revocations(seen, LATER.timestamp)
+    revocations.poll()
+    told = revocations.poll()
+    assert told is not None
+    assert [one.name for one in told] == [ENCODER]
+
+
+def test_a_store_that_another_process_holds_for_seconds_is_waited_for(authority: Authority) -> None:
     authority.issue(WANTED, NOW, who="ada")
-    after = NOW + datetime.timedelta(days=91)
+    revocations = Revocations(authority.store, NOW.timestamp)
+    assert revocations.poll() == ()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(authority.store.file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    with holder:
+        assert holder.stdout.readline() == b"held\n"
+        with ThreadPoolExecutor(1) as pool:
+            revoking = pool.submit(revoked, authority)
+            assert revocations.poll() is None, "whoever only reads does not wait"
+            assert not revoking.done()
+            holder.stdin.close()
+            assert len(revoking.result(timeout=60).serials) == 1
+    told = revocations.poll()
+    assert told is not None
+    assert len(told) == 1
+
+
+HOLDS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("INSERT INTO journal (at, who, action, name, profile, outcome)"
+                   " VALUES (1, 'x', 'x', 'x', 'x', 'x')")
+print("held", flush=True)
+sys.stdin.read()
+connection.execute("COMMIT")
+"""
+
+
+def test_what_has_expired_long_ago_is_not_revoked(authority: Authority) -> None:
+    authority.issue(WANTED, NOW, who="ada")
+    after = NOW + datetime.timedelta(days=90) + datetime.timedelta(seconds=LISTED_AFTER_ITS_END_S)
     assert authority.revoke(ENCODER, Reason.UNSPECIFIED, after, who="ada").serials == ()
 
 

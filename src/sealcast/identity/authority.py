@@ -48,7 +48,7 @@ from sealcast.identity.renewing import (
     window,
 )
 from sealcast.identity.requests import key_of_request
-from sealcast.identity.revocation import Reason
+from sealcast.identity.revocation import LISTED_AFTER_ITS_END_S, Reason
 from sealcast.identity.standing import in_force, trusted
 from sealcast.identity.store import (
     DONE,
@@ -190,8 +190,9 @@ class Authority:
         who: str,
         serial: str | None = None,
     ) -> RevokedNow:
-        """Revokes every living certificate of `name` and its unused tokens, or only the certificate
-        `serial`. What was revoked before stays as it was. No key is opened.
+        """Revokes every certificate of `name` that lives or ended a few days ago, and its unused
+        tokens, or only the certificate `serial`. What was revoked before stays as it was. No key is
+        opened.
 
         IDENTITY.BAD_NAME; IDENTITY.UNKNOWN if `name` never had that certificate, or any, nor a
         token; IDENTITY.NOT_A_REASON.
@@ -207,9 +208,13 @@ class Authority:
             # A name begins with its profile (`check_request`).
             of = name.partition("/")[0]
             at = int(now.timestamp())
+            # What has expired by this clock lives by the right one, if this one is ahead.
+            after = at - LISTED_AFTER_ITS_END_S
             with self.store.writing() as transaction:
-                serials = transaction.revoke(name, serial, reason, at)
-                ended = 0 if serial is not None else transaction.revoke_tokens(name, at)
+                serials = transaction.revoke(name, serial, reason, at, after=after)
+                ended = 0
+                if serial is None:
+                    ended = transaction.revoke_tokens(name, at, after=after)
                 # With nothing left to revoke the wish is noted all the same.
                 for each in (*serials,) or (None,):
                     transaction.note(Attempt(at, who, "revoke", name, of, DONE, serial=each))

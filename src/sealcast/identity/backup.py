@@ -40,7 +40,7 @@ from sealcast.identity import certificates
 from sealcast.identity.authority import Authority
 from sealcast.identity.private_files import sync_folder, write_private
 from sealcast.identity.reserve import Reserve
-from sealcast.identity.revocation import Reason
+from sealcast.identity.revocation import LISTED_AFTER_ITS_END_S, Reason
 from sealcast.identity.store import DONE, STORE_FILE, Attempt, IssuerRow, Store
 
 _MANIFEST: Final = "backup.json"
@@ -120,7 +120,8 @@ def restore(
         _check_whole(store)
         revoked, skipped = _revoked_since(store, lists)
         with store.writing() as transaction:
-            tokens = transaction.revoke_tokens(None, at)
+            after = at - LISTED_AFTER_ITS_END_S
+            tokens = transaction.revoke_tokens(None, at, after=after)
             again: list[str] = []
             unknown = 0
             for serial, reason in revoked.items():
@@ -128,7 +129,7 @@ def restore(
                 if row is None:
                     unknown += 1
                 else:
-                    again += transaction.revoke(row.name, serial, reason, at)
+                    again += transaction.revoke(row.name, serial, reason, at, after=after)
             domain = store.trust_domain()
             transaction.note(Attempt(at, who, "restore", domain, "", DONE))
         Reserve(fresh).fill()

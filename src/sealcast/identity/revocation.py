@@ -24,8 +24,8 @@ from sealcast.identity.store import Store
 from sealcast.identity.store_version import StoreVersion, Version
 
 LISTED_AFTER_ITS_END_S: Final = 7 * 24 * 3600
-"""How long a revoked certificate is still told after it has expired: clocks differ, and a list has
-to name it once after its end (RFC 5280 §3.3)."""
+"""How long a revoked certificate is still told after it has expired, and one that has expired is
+still revoked: clocks differ, and a list has to name it once after its end (RFC 5280 §3.3)."""
 
 
 class Reason(StrEnum):

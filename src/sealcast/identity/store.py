@@ -203,22 +203,26 @@ class Writing:
         )
         return changed.rowcount == 1
 
-    def revoke(self, name: str, serial: str | None, reason: str, now: int) -> list[str]:
-        """Revokes what lives of `name`, or of that only `serial`; the serials."""
+    def revoke(
+        self, name: str, serial: str | None, reason: str, now: int, *, after: int
+    ) -> list[str]:
+        """Revokes what of `name` ends after `after`, or of that only `serial`; the serials."""
         rows = self._connection.execute(
             "UPDATE issued SET revoked_at = ?3, revoked_why = ?4 WHERE name = ?1 "
-            "AND (?2 IS NULL OR serial = ?2) AND revoked_at IS NULL AND not_after > ?3 "
+            "AND (?2 IS NULL OR serial = ?2) AND revoked_at IS NULL AND not_after > ?5 "
             "RETURNING serial",
-            (name, serial, now, reason),
+            (name, serial, now, reason, after),
         )
         return [row["serial"] for row in rows.fetchall()]
 
-    def revoke_tokens(self, name: str | None, now: int) -> int:
-        """Revokes the unused tokens of `name`, or of everybody; how many they were."""
+    def revoke_tokens(self, name: str | None, now: int, *, after: int) -> int:
+        """Revokes the unused tokens of `name`, or of everybody, that end after `after`; how many
+        they were.
+        """
         return self._connection.execute(
             "UPDATE tokens SET revoked_at = ?2 WHERE (?1 IS NULL OR name = ?1) "
-            "AND used_at IS NULL AND revoked_at IS NULL AND expires_at > ?2",
-            (name, now),
+            "AND used_at IS NULL AND revoked_at IS NULL AND expires_at > ?3",
+            (name, now, after),
         ).rowcount
 
     def token(self, digest: bytes) -> TokenRow | None:
