@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from sealcast.errors import LocalError
+from sealcast.identity.migration import OLDEST, bring_forward
 from sealcast.identity.profiles import Side
 from sealcast.identity.reserve import is_full
 
@@ -29,7 +30,7 @@ STORE_FILE: Final = "store.sqlite"
 PATIENCE_S: Final = 10.0
 # "seal" in ASCII; the version is that of store.sql.
 _APPLICATION: Final = 0x7365616C
-_VERSION: Final = 2
+VERSION: Final = 2
 _ISSUED_AS: Final = "SELECT * FROM issued WHERE serial = ?"
 _NOT_MADE: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 DONE: Final = "done"
@@ -282,15 +283,16 @@ class Store:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(
                 f"BEGIN; PRAGMA application_id = {_APPLICATION}; "
-                f"PRAGMA user_version = {_VERSION}; {tables} COMMIT;"
+                f"PRAGMA user_version = {VERSION}; {tables} COMMIT;"
             )
             connection.execute("INSERT INTO authority VALUES (1, ?, ?)", (trust_domain, now))
         return store
 
     @staticmethod
     def open(folder: Path) -> "Store":
-        """The store in `folder`; IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED,
-        IDENTITY.STORE_FULL.
+        """The store in `folder`, brought forward if it is of an older version.
+
+        IDENTITY.NO_AUTHORITY, IDENTITY.STORE_DAMAGED, IDENTITY.STORE_NEWER, IDENTITY.STORE_FULL.
         """
         store = Store(folder)
         try:
@@ -302,10 +304,13 @@ class Store:
         with _told(store.file), _connection(store.file) as connection:
             kind = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if (kind, version) != (_APPLICATION, _VERSION):
-            raise LocalError(
-                "IDENTITY.STORE_DAMAGED", f"{STORE_FILE} is not a store of version {_VERSION}."
-            )
+            if kind != _APPLICATION or version < OLDEST:
+                raise LocalError("IDENTITY.STORE_DAMAGED", f"{store.file} is not a store.")
+            if version > VERSION:
+                told = f"{store.file} is of version {version}, and this program knows {VERSION}."
+                raise LocalError("IDENTITY.STORE_NEWER", told)
+            if version < VERSION:
+                bring_forward(connection, store.file, VERSION)
         return store
 
     def connect(self) -> sqlite3.Connection:

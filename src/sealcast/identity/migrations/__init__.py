@@ -1,0 +1,1 @@
+"""The steps of `sealcast.identity.migration`, a file each."""
