@@ -39,6 +39,7 @@ from tests.interop.made_certificates import (  # noqa: E402
     subject_key,
     uri,
 )
+from tests.interop.own_authority import found_own  # noqa: E402
 from tests.interop.verifiers import armoured  # noqa: E402
 
 from sealcast.errors import RemoteError, SealcastError  # noqa: E402
@@ -217,6 +218,31 @@ def test_a_node_shows_its_svid_and_swaps_pair_and_bundle_while_connections_stay(
         agent.process.kill()
         agent.process.wait(10)
         assert shown(node.secure_port) == rotated
+
+
+def test_a_door_shows_the_svid_and_believes_the_nodes_own_authority(
+    tmp_path: Path, agent: Agent
+) -> None:
+    domain = Domain()
+    certificate = agent.give(domain)
+    with running_node(
+        tmp_path / "node",
+        settings=settings(agent),
+        secure='certificate = "spiffe"\n',
+        own=found_own(tmp_path),
+    ) as node:
+        assert shown(node.secure_port) == certificate
+        assert not answered(tmp_path, node.secure_port, domain), "an SVID is nobody's proof here"
+        client = node.client("admin/ada")
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(client.chain, client.key)
+        asked = http.client.HTTPSConnection(
+            "127.0.0.1", node.secure_port, context=context, timeout=10
+        )
+        asked.request("GET", "/api/legs")
+        assert asked.getresponse().status == 200
+        asked.close()
 
 
 def test_a_node_without_an_identity_does_not_start(

@@ -148,6 +148,19 @@ def test_a_door_by_spiffe_needs_a_socket(tmp_path: Path) -> None:
         load(file)
 
 
+def test_an_own_authority_and_a_workload_api_do_not_both_name_the_ends_of_a_trust_domain() -> None:
+    identity = '[identity]\nauthority = "/srv/authority"\n[spiffe]\nsocket = "unix:///a"\n'
+    with pytest.raises(ConfigurationRefused) as refused:
+        loads(
+            '[node]\ntrust_domain = "venue.example"\n[doors.ingest_ts]\nclient_ca = "spiffe"\n'
+            + identity
+        )
+    assert "line 4: doors.ingest_ts.client_ca" in str(refused.value)
+    assert "names of venue.example come from one authority" in str(refused.value)
+    # What a door shows is another matter than whom it believes.
+    assert loads('[doors.secure]\ncertificate = "spiffe"\n' + identity).identity.authority
+
+
 def test_the_table_on_the_page_about_spiffe_is_one() -> None:
     page = Path(__file__).parents[2] / "docs" / "spiffe.md"
     (table,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)

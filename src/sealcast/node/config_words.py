@@ -41,6 +41,17 @@ def word_flaws(config: Config) -> Iterator[tuple[str, str]]:
             )
     if any(door.certificate == ACME for door in doors.values()):
         yield from _acme_flaws(config)
+    for name, door in doors.items():
+        if door.client_ca == SPIFFE and config.identity.authority:
+            # Workload API and authority are of this same trust domain. Names of it are believed
+            # below one authority's roots; with two, the door would admit people and do nothing for
+            # them, or the Workload API could name our administrators.
+            domain = config.node.trust_domain
+            yield (
+                f"doors.{name}.client_ca",
+                f'cannot be "{SPIFFE}" beside identity.authority: names of {domain} come from one '
+                "authority, and the node's own gives them; leave one of the two out",
+            )
     uses_spiffe = any(SPIFFE in (door.certificate, door.client_ca) for door in doors.values())
     if uses_spiffe and not config.spiffe.socket:
         yield "spiffe.socket", f'is missing: a door says "{SPIFFE}"'
