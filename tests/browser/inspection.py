@@ -2,7 +2,8 @@
 dark, at a desk and on a phone; and its picture for those who want to look.
 
 Does: runs every rule of axe-core (WCAG 2.2 A and AA, and its best practices), which must find
-nothing. With SEALCAST_PICTURES, a folder, writes a picture for each way to see the page.
+nothing; sees that nothing moves for people who asked for that (prefers-reduced-motion).
+With SEALCAST_PICTURES, a folder, writes a picture for each way to see the page.
 
 Does not: find everything. What only a person can do, Tab and all, is in `test_pages_for_people`.
 """
@@ -48,6 +49,7 @@ def inspect_page(tab: ChromiumTab, name: str) -> None:
         if not judged and folder is None:
             continue
         _show(tab, scheme, size)
+        assert tab.page.evaluate("() => document.getAnimations().length") == 0, f"{name} moves"
         if judged and (violations := _violations(tab)):
             found[f"{scheme}, {size}"] = violations
         if folder is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -124,7 +125,8 @@ def test_publishing_and_watching_need_no_mouse_and_fit_a_phone(
     inspect_page(publisher, "publishing")
     _focus_on(publisher, "silence")
     keys.press("Space")
-    assert publisher.evaluate("document.getElementById('silence').ariaPressed") == "true"
+    # What it does next stands on it; a state beside that would be read as its opposite.
+    assert publisher.evaluate("document.getElementById('silence').textContent") == "Sound on"
     keys.press("Space")
 
     _watch_by_keyboard(node, open_chromium, stream)
@@ -141,6 +143,10 @@ def _watch_by_keyboard(node: Node, open_chromium: OpenChromium, stream: str) -> 
     keys = viewer.page.keyboard
     wait_for_value(viewer, "!document.getElementById('token-form').hidden", what="the field")
     assert "token" in _assert_every_control_is_a_stop(viewer)
+    shown = viewer.evaluate("document.querySelector('.failure-remedy').innerText")
+    assert shown == (
+        "Next: Open the whole address that came with your token, or enter the token below."
+    )
     inspect_page(viewer, "watch-token")
     _focus_on(viewer, "token")
     keys.insert_text(node.token("watch", stream))
@@ -207,6 +213,31 @@ def test_the_list_of_streams_needs_no_mouse_and_fits_a_phone(
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_url("**/watch/people/by%20name")
     assert tab.errors == []
+
+
+def test_a_list_that_changes_keeps_the_keyboard_where_it_is(
+    start_node: Callable[..., Node], open_chromium: OpenChromium
+) -> None:
+    node = start_node('[streams."people/a"]\npublic = true\n[streams."people/b"]\npublic = true\n')
+    first = open_chromium(node, node.page("publish", "people/b"))
+    first.click("#start")
+    wait_until_sending(first)
+    tab = open_chromium(node, f"{node.origin}/")
+    text = "document.getElementById('streams').innerText"
+    wait_for_value(tab, f"{text}.includes('0 watching')", what="the stream")
+    tab.page.get_by_role("link", name="people/b").focus()
+    focus = "document.activeElement.textContent"
+    # Somebody watches, then another stream comes, before it in the list.
+    viewer = open_chromium(node, node.url("watch", "people/b"))
+    wait_for_value(tab, f"{text}.includes('1 watching')", what="the viewer")
+    assert tab.evaluate(focus) == "people/b"
+    viewer.close()
+    second = open_chromium(node, node.page("publish", "people/a"))
+    second.click("#start")
+    wait_for_value(tab, f"{text}.includes('people/a')", what="the other stream")
+    assert tab.evaluate(focus) == "people/b"
+    assert tab.evaluate("document.getElementById('count').textContent") == "2 streams are live."
+    inspect_page(tab, "two-streams")
 
 
 def test_what_the_policy_of_a_page_refuses_is_noticed(

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from types import MappingProxyType
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
 STATIC: Final = Path(__file__).parent / "static"
+_ROOMS: Final = Path(__file__).parent / "rooms"
 
 # Nothing is allowed but what these pages use: no inline script or style, no frame around us, no
 # form that leaves. ``blob:`` is for recorded pictures, ``data:`` for small drawn images.
@@ -75,6 +77,17 @@ def _page(path: str, file_name: str) -> Route:
     return Route(path, answer, methods=["GET"], name=f"page {path}")
 
 
+def _room(path: str, name: str, script: str, facts: str) -> Route:
+    """A room of administration: what its file says, in the frame that they share."""
+    frame = Template((_ROOMS / "frame.html").read_text())
+    page = frame.substitute(name=name, script=script, facts=(_ROOMS / facts).read_text())
+
+    async def answer(_request: Request) -> Response:
+        return HTMLResponse(page, headers=HEADERS)
+
+    return Route(path, answer, methods=["GET"], name=f"page {path}")
+
+
 def routes() -> list[BaseRoute]:
     """The pages: ``/``, ``/watch/<stream>``, ``/publish/<stream>`` (streams may have slashes),
     ``/enrol``, ``/admin`` with its rooms, and ``/static/…``. A page of administration is a frame
@@ -85,8 +98,8 @@ def routes() -> list[BaseRoute]:
         _page("/watch/{stream:path}", "watch.html"),
         _page("/publish/{stream:path}", "publish.html"),
         _page("/enrol", "enrol.html"),
-        _page("/admin", "admin.html"),
-        _page("/admin/identities", "admin-identities.html"),
+        _room("/admin", "Legs", "admin.js", "legs.html"),
+        _room("/admin/identities", "Identities", "admin-identities.js", "identities.html"),
         _page("/admin/login", "login.html"),
         Mount("/static", _StaticWithHeaders(directory=STATIC), name="static files"),
     ]

@@ -124,7 +124,7 @@ function identityRow(one) {
 }
 
 function row(one, cells) {
-  return element('tr', { 'data-standing': one.state }, cells);
+  return element('tr', { role: 'row', 'data-standing': one.state }, cells);
 }
 
 function hostLines({ hosts }) {

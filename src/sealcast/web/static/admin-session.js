@@ -19,7 +19,7 @@ export async function logOut() {
   location.replace('/admin/login');
 }
 
-/** The pages of administration, in the order of their links. A new page is one row here and one in pages.py. */
+/** The pages of administration, in the order of their links. A new page is one row here, one in pages.py and a file in rooms/. */
 const ROOMS = [
   { path: '/admin', name: 'Legs' },
   { path: '/admin/identities', name: 'Identities' },

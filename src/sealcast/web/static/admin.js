@@ -52,7 +52,7 @@ function draw() {
 function legRow(leg) {
   return element(
     'tr',
-    { 'data-state': leg.state },
+    { role: 'row', 'data-state': leg.state },
     cell('Leg', `${leg.id} ${leg.role}`, leg.way),
     cell('Stream', breakable(leg.stream || '—')),
     cell('Peer', breakable(leg.peer.name.replace(/^spiffe:\/\/[^/]+\//, '') || 'nobody known'), leg.peer.proof, leg.path.remote),
@@ -70,12 +70,13 @@ function sealCell({ seal, notes }) {
     `${seal.protocol} ${seal.version}`,
     breakable(seal.cipher ?? ''),
     facts ? breakable(facts) : null,
-    ...notes.map(({ code, sentence }) => element('span', { class: 'note-code', title: sentence }, code)),
+    ...notes.map(({ code, sentence }) => [element('span', { class: 'note-code' }, breakable(code)), ` ${sentence}`]),
   );
 }
 
 function stateCell({ state, stage, end }) {
-  return cell('State', element('span', { class: 'leg-state' }, state), stage, end ? element('span', { title: end.sentence }, end.code) : null);
+  const why = end ? [element('span', { class: 'note-code' }, breakable(end.code)), ` ${end.sentence}`] : null;
+  return cell('State', element('span', { class: 'leg-state' }, state), stage, why);
 }
 
 function packets({ packets_in: coming, packets_out: going }) {

@@ -1,4 +1,5 @@
-// The cells of a table of facts; on a phone each row is a card (admin.css).
+// The cells of a table of facts; on a phone each row is a card (admin.css). Roles are named, since a browser forgets them
+// of a table that is not drawn as one.
 
 import { element } from './elements.js';
 
@@ -6,7 +7,7 @@ import { element } from './elements.js';
 export function cell(heading, first, ...more) {
   return element(
     'td',
-    { 'data-heading': heading },
+    { role: 'cell', 'data-heading': heading },
     element('span', { class: 'cell-first' }, first),
     more.filter((line) => line !== null && line !== '' && line !== undefined).map((line) => element('span', { class: 'cell-more' }, line)),
   );

@@ -5,40 +5,57 @@ import { byId, element, fill } from './elements.js';
 
 const POLL_MS = 3000;
 const list = byId('streams');
-let shown = '';
+const count = byId('count');
+// Each live stream's line, by its name.
+let lines = new Map();
 
 async function refresh() {
-  let streams = null;
   try {
     const response = await fetch('/api/streams', { headers: { accept: 'application/json' }, cache: 'no-store' });
-    if (response.ok) streams = (await response.json()).streams;
-    else show('closed', [element('li', { class: 'empty' }, 'This node does not list its streams to everyone.')]);
+    if (response.ok) show((await response.json()).streams);
+    else showNone('This node does not list its streams to everyone.');
   } catch {
-    show('unreachable', [element('li', { class: 'empty' }, 'The node does not answer. This page keeps asking.')]);
-  }
-  if (streams) {
-    const items = streams.length > 0 ? streams.map(streamItem) : [element('li', { class: 'empty' }, 'No stream is live.')];
-    show(JSON.stringify(streams), items);
+    showNone('The node does not answer. This page keeps asking.');
   }
   setTimeout(refresh, POLL_MS);
 }
 
-/** Redraws only when something has changed: the focus stays where it is. */
-function show(key, items) {
-  if (key === shown) return;
-  shown = key;
-  fill(list, items);
+/** A stream that was there keeps its line, and the keyboard its place in it; only the facts change. */
+function show(streams) {
+  if (streams.length === 0) {
+    showNone('No stream is live.');
+    return;
+  }
+  const had = lines;
+  lines = new Map(streams.map((one) => [one.stream, had.get(one.stream) ?? newLine(one.stream)]));
+  for (const one of streams) say(lines.get(one.stream).facts, factsOf(one));
+  const ordered = [...lines.values()].map(({ item }) => item);
+  for (const item of [...list.children]) if (!ordered.includes(item)) item.remove();
+  // Only what is new is put in: a line that is moved loses the focus.
+  for (const [index, item] of ordered.entries()) if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
+  say(count, streams.length === 1 ? '1 stream is live.' : `${streams.length} streams are live.`);
 }
 
-function streamItem({ stream, live, viewers, tracks = [] }) {
+function showNone(sentence) {
+  if (count.textContent === sentence) return;
+  lines = new Map();
+  fill(list, element('li', { class: 'empty' }, sentence));
+  say(count, sentence);
+}
+
+function newLine(stream) {
+  const facts = element('span', { class: 'stream-facts' });
+  return { facts, item: element('li', {}, element('a', { href: streamPath('watch', stream) }, stream), facts) };
+}
+
+function factsOf({ live, viewers, tracks = [] }) {
   const codecs = tracks.map(({ codec }) => codec).join(' + ');
-  const facts = [live === false ? 'not live' : 'live', codecs, viewers === undefined ? '' : `${viewers} watching`];
-  return element(
-    'li',
-    {},
-    element('a', { href: streamPath('watch', stream) }, stream),
-    element('span', { class: 'stream-facts' }, facts.filter(Boolean).join(' · ')),
-  );
+  return [live === false ? 'not live' : 'live', codecs, viewers === undefined ? '' : `${viewers} watching`].filter(Boolean).join(' · ');
+}
+
+/** Changed only when it says something else: what did not change is not read aloud again. */
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 byId('open-form').addEventListener('submit', (event) => {

@@ -87,6 +87,11 @@ const LOCAL = {
   },
 };
 
+/** What people at a page do, where the node's own words are for those who write to it. */
+const AT_A_PAGE = {
+  'TOKEN.MISSING': 'Open the whole address that came with your token, or enter the token below.',
+};
+
 /** Names that a status has when the answer has no problem details of its own. */
 const BY_STATUS = {
   401: ['The node asks for a token.', 'Open the address that came with your token, or enter the token below.'],
@@ -130,7 +135,7 @@ export class Problem extends Error {
       title: told.title || title,
       detail: told.detail || '',
       code: told.code || `HTTP.${response.status}`,
-      remedy: told.remedy || remedy,
+      remedy: AT_A_PAGE[told.code] || told.remedy || remedy,
       status: response.status,
       retryAfter: retryAfter(response),
       instance: typeof told.instance === 'string' ? told.instance : null,

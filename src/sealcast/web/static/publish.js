@@ -211,7 +211,6 @@ function showTokenField() {
 function drawSilence() {
   const muted = source?.stream.getAudioTracks().some((track) => !track.enabled) ?? false;
   byId('silence').textContent = muted ? 'Sound on' : 'Mute';
-  byId('silence').setAttribute('aria-pressed', String(muted));
 }
 
 function drawSource() {

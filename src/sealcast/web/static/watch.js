@@ -167,9 +167,7 @@ function enableControls(on) {
 
 function drawControls() {
   controls.play.textContent = video.paused ? 'Play' : 'Pause';
-  controls.play.setAttribute('aria-pressed', String(!video.paused));
   controls.mute.textContent = video.muted ? 'Sound on' : 'Mute';
-  controls.mute.setAttribute('aria-pressed', String(video.muted));
   if (!video.muted) byId('unmute').hidden = true;
 }
 
