@@ -262,6 +262,19 @@ def test_ffmpeg_says_by_token_and_hears_a_refusal(node: Node) -> None:
         assert words in done.stderr
 
 
+def test_a_node_that_stops_tells_its_uploaders(tmp_path: Path) -> None:
+    require("core", "ffmpeg", "curl")
+    stream = "until-the-end"
+    with running_node(tmp_path / "stopping") as node:
+        client = node.client(f"encoder/{stream}")
+        with piped(node, stream, client) as uploading:
+            node.leg(stream=stream, role="ingest", state="live")
+            assert node.stop() == 0
+            answer = said(uploading)
+            node.start()
+    assert (answer.status, answer.document["code"]) == (503, "NODE.STOPPING"), answer
+
+
 # ---- bad input -----------------------------------------------------------------------------------
 
 

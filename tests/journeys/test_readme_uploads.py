@@ -32,7 +32,7 @@ def row() -> list[str]:
     return [text.replace("\\|", "|") for text in re.findall(r"`([^`]*)`", found[1])]
 
 
-FFMPEG, CURL, FFMPEG_TOKEN, CURL_TOKEN = row()
+FFMPEG, _EXPECT, CURL, FFMPEG_TOKEN, CURL_TOKEN = row()
 
 
 def by_token(command: str, option: str) -> str:

@@ -21,8 +21,9 @@
 //! `sealcast-tls`.
 //!
 //! **What the caller must still do.** Keep the private socket in a folder only it can enter;
-//! compare the secret header in constant time on every request; drain events when the descriptor is
-//! readable; take every ingest it is told of.
+//! compare the secret header in constant time on every request; answer `Expect: 100-continue`, with
+//! which every body comes; drain events when the descriptor is readable; take every ingest it is
+//! told of.
 //!
 //! One connection's journey reads in this order: [`door`](DoorSpec) accepts, `turns` lets wait,
 //! `handshake` proves, `connections` remembers, `http` and `proxy` or `ingest` serve, `events` tell.

@@ -5,9 +5,8 @@
 //! connection it names is the one it came on.
 //!
 //! Bodies are streamed both ways, once the application asks for them (see `upload` and `answer`), or
-//! handed to it past HTTP (`handed`). The framing of a request is made anew: hyper
-//! reads one message and writes one message, so no ambiguity of lengths travels on (RFC 9112
-//! §11.2).
+//! handed to it past HTTP (`handed`). The framing of a request is made anew: hyper reads one message
+//! and writes one message, so no ambiguity of lengths travels on (RFC 9112 §11.2).
 
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use crate::handed::{close_after, pour, Ticket};
 use crate::http::{Caller, Underway};
 use crate::limits::Limits;
 use crate::pool::{AppPool, Lease};
-use crate::upload::{Upload, UploadError};
+use crate::upload::{Kept, Upload, UploadError};
 
 const CONNECTION: HeaderName = HeaderName::from_static("x-sealcast-connection");
 const BODY: HeaderName = HeaderName::from_static("x-sealcast-body");
@@ -93,18 +92,9 @@ impl Proxy {
         let body = Upload::new(body, &caller.door, &caller.shared.limits);
         let kept = body.kept();
         let ticket = kept.is_some().then(|| Ticket::draw(&caller.shared));
-        if let Some(ticket) = &ticket {
-            head.headers.insert(BODY, ticket.header());
-            head.headers.insert(header::EXPECT, ASK_FIRST);
-        }
         let mut request = Request::from_parts(head, body);
-        if let Some(kept) = &kept {
-            let kept = Arc::clone(kept);
-            hyper::ext::on_informational(&mut request, move |told| {
-                if told.status() == StatusCode::CONTINUE {
-                    kept.flow();
-                }
-            });
+        if let (Some(kept), Some(ticket)) = (&kept, &ticket) {
+            keep_until_asked(&mut request, kept, ticket);
         }
         let (response, mut lease) = match self.exchange(caller, request).await {
             Ok(answered) => answered,
@@ -251,6 +241,18 @@ impl Proxy {
             }
         }
     }
+}
+
+/// The application gets the head, and a ticket for the body, which flows once it says 100.
+fn keep_until_asked(request: &mut Request<Upload>, kept: &Arc<Kept>, ticket: &Ticket) {
+    request.headers_mut().insert(BODY, ticket.header());
+    request.headers_mut().insert(header::EXPECT, ASK_FIRST);
+    let kept = Arc::clone(kept);
+    hyper::ext::on_informational(request, move |told| {
+        if told.status() == StatusCode::CONTINUE {
+            kept.flow();
+        }
+    });
 }
 
 /// Whether the application answers that it took the body.

@@ -375,7 +375,7 @@ class TsIngest:
             identity=encoder.identity,
             way=encoder.line.way,
             shapes=shapes,
-            proved=True,  # its certificate, by the handshake
+            proved=True,  # its handshake is over
         )
         board.make_tracks(publication)
         sinks = {
