@@ -178,6 +178,33 @@ def test_a_leg_without_a_certificate_has_no_such_end() -> None:
     assert bench.codes() == []
 
 
+@pytest.mark.parametrize("how", ["revoked", "trusted no more", "expired"])
+def test_one_that_cannot_be_ended_does_not_keep_the_others(how: str) -> None:
+    bench = Bench()
+
+    def broken(_: Verdict) -> None:
+        raise RuntimeError("as a test asked")
+
+    for number in range(2, 52):
+        key: Key = ("leg", number)
+        bench.certified.add(
+            *(key, BELOW),
+            door="secure",
+            grace_s=0,
+            end=broken if number % 2 else bench.verdicts.append,
+            about={},
+        )
+    with capture_logs() as lines:
+        if how == "revoked":
+            bench.certified.set_revoked({"aa:1": "unspecified"})
+        elif how == "expired":
+            bench.certified.tick(END)
+        else:
+            bench.certified.set_trusted({"secure": OTHERS})
+    assert len(bench.codes()) == 25
+    assert sum(line["log_level"] == "error" for line in lines) == 25
+
+
 # ---- whom a door trusts no more ---------------------------------------------------------------
 
 ROOT = "AB:CD"
@@ -381,6 +408,43 @@ async def test_a_viewer_with_a_revoked_certificate_ends_and_the_others_stay(node
     assert ended is not None
     assert ended.code == "IDENTITY.REVOKED"
     assert len(node.board.ledger.living()) == 2
+
+
+@behind_the_gate
+async def test_fifty_legs_of_one_name_end_together_and_nobody_elses(node: Node) -> None:
+    publisher = await publish(node)
+    for _ in range(50):
+        answer = await node.post(f"/whep/{STREAM}", offer("recvonly"), connection=VIEWER)
+        assert answer.status_code == 201, answer.text
+    await node.watch()
+    assert len(node.board.ledger.living()) == 52
+    await hear(node, revoked("viewer/vera"))
+    left = node.board.ledger.living()
+    assert len(left) == 2
+    assert publisher in {leg.id for leg in left}
+    codes = [call[2] for call in node.relay.named("close_leg")]
+    assert codes == ["IDENTITY.REVOKED"] * 50
+
+
+@behind_the_gate
+async def test_doors_that_could_not_be_told_are_told_again(node: Node) -> None:
+    told: list[list[str]] = []
+
+    class Stubborn(FakeFront):
+        def set_revoked(self, revoked: list[str]) -> int:
+            told.append(revoked)
+            if len(told) < 3:
+                raise RuntimeError("as a test asked")
+            return 0
+
+    watch = RevocationWatch(Told([(revoked("encoder/venue-1"),)]), Stubborn(), node.board)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            await watch.try_round()
+    for _ in range(2):
+        await watch.try_round()
+    await watch.stop()
+    assert told == [[revocation_id("encoder/venue-1")]] * 3
 
 
 @behind_the_gate

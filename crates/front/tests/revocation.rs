@@ -4,8 +4,11 @@ mod kit;
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use boring::ssl::SslVersion;
+use bytes::Bytes;
+use http_body_util::Full;
 use kit::client::{get, Caller};
 use kit::{spec, Front};
 use sealcast_front::{CertificateId, Limits};
@@ -72,6 +75,68 @@ fn a_request_under_way_ends_with_its_connection() {
     client.read_exact(&mut first).expect("the answer begins");
     assert_eq!(front.set_revoked(HashSet::from([id_of(&facts)])), 1);
     assert_eq!(front.closed(id).0, "IDENTITY.REVOKED");
+}
+
+#[test]
+fn every_request_under_way_on_a_connection_of_http2_ends_with_it() {
+    const REQUESTS: u64 = 5;
+    let front = Front::with_app(Limits::default());
+    let secure = front.secure();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let lost = Caller::new(&front.ca)
+        .presenting(front.ca.client("admin/lost"))
+        .alpn(b"\x02h2");
+    let sender = runtime.block_on(lost.call_h2(secure));
+    let (id, facts) = front.opened();
+    let requests: Vec<_> = (0..REQUESTS)
+        .map(|_| {
+            let request = hyper::Request::get("https://localhost/hang")
+                .body(Full::<Bytes>::default())
+                .expect("a request");
+            let mut sender = sender.clone();
+            runtime.spawn(async move { sender.send_request(request).await.is_err() })
+        })
+        .collect();
+    kit::wait_until("all are under way", || {
+        front.counters().doors["secure"].requests == REQUESTS
+    });
+    assert_eq!(front.set_revoked(HashSet::from([id_of(&facts)])), 1);
+    assert_eq!(front.closed(id).0, "IDENTITY.REVOKED");
+    for request in requests {
+        assert!(runtime.block_on(request).expect("no panic"), "it ended");
+    }
+    assert!(sender.is_closed());
+}
+
+/// Its handshakes look at the set while that changes: whatever they saw, in the end none is in.
+#[test]
+fn nobody_slips_in_while_a_revocation_is_taken_in() {
+    const KNOCKS: usize = 200;
+    let front = Front::with_app(Limits::default());
+    let secure = front.secure();
+    let lost = Caller::new(&front.ca).presenting(front.ca.client("encoder/lost"));
+    assert_eq!(get(&mut lost.call(secure), "/echo").status, 200);
+    let revoked = HashSet::from([id_of(&front.opened().1)]);
+    let knocks = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while knocks.fetch_add(1, Ordering::Relaxed) < KNOCKS {
+                    // Whoever was let in waits here until the next revocation ends it.
+                    lost.is_refused(secure);
+                }
+            });
+        }
+        while knocks.load(Ordering::Relaxed) < KNOCKS {
+            front.set_revoked(HashSet::new());
+            front.set_revoked(revoked.clone());
+        }
+    });
+    kit::wait_until("nobody is left", || {
+        front.counters().doors["secure"].open == 0
+    });
+    assert!(front.counted("secure", "IDENTITY.REVOKED") > 0);
+    assert!(front.counted("secure", "TLS.CERTIFICATE_REVOKED") > 0);
 }
 
 #[test]

@@ -18,7 +18,8 @@ from __future__ import annotations
 import datetime
 import heapq
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -132,7 +133,8 @@ class Certified:
             reason = self._reason(standing)
             # The end of one may take others with it.
             if reason is not None and self._standing.pop(key, None) is not None:
-                self._revoke(standing, reason)
+                with _going_on(key):
+                    self._revoke(standing, reason)
                 ended.append(Ended(key, reason))
         return ended
 
@@ -144,7 +146,8 @@ class Certified:
         ended = []
         for key, standing in list(self._standing.items()):
             if not self._is_trusted(standing) and self._standing.pop(key, None) is not None:
-                self._distrust(standing)
+                with _going_on(key):
+                    self._distrust(standing)
                 ended.append(key)
         return ended
 
@@ -157,7 +160,9 @@ class Certified:
                 continue
             if is_end:
                 del self._standing[key]
-                standing.end(Verdict("IDENTITY.EXPIRED", _ended_at(standing), expected_back=True))
+                with _going_on(key):
+                    verdict = Verdict("IDENTITY.EXPIRED", _ended_at(standing), expected_back=True)
+                    standing.end(verdict)
             else:
                 self._announce(standing)
 
@@ -192,6 +197,15 @@ class Certified:
             until=_time(standing.certificate.not_after_unix),
             ends=_time(standing.certificate.not_after_unix + standing.grace_s),
         )
+
+
+@contextmanager
+def _going_on(key: Key) -> Iterator[None]:
+    """One that cannot be ended must not keep the others."""
+    try:
+        yield
+    except Exception as error:
+        _log.error("bug while ending what no longer holds", **{key[0]: key[1]}, error=repr(error))
 
 
 def _ended_at(standing: _Standing) -> str:

@@ -47,6 +47,8 @@ class RevocationWatch:
         self._front = front
         self._board = board
         self._thread = ThreadPoolExecutor(1, "revocations")
+        self._news: tuple[Revoked, ...] | None = None
+        """What the doors were not told yet."""
         self._told: str | None = None
         """The code of the last failure, which is said once."""
 
@@ -59,7 +61,11 @@ class RevocationWatch:
             _log.info("revocations are read again")
             self._told = None
         if revoked is not None:
-            await self._act(revoked)
+            self._news = revoked
+        if self._news is not None:
+            await self._act(self._news)
+            # Whatever kept the doors from hearing of it, they are told again until they have.
+            self._news = None
 
     async def try_round(self) -> None:
         """As `round`; a store that cannot be read is said once, and asked again."""

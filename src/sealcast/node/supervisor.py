@@ -203,7 +203,9 @@ class Node:
             parts.revocation_watch = watch = RevocationWatch(source, front, board)
             # Nobody may come in before it is known who must not.
             await watch.round()
-        parts.rounds.append(asyncio.create_task(_end_what_no_longer_holds(board, watch)))
+        parts.rounds.append(asyncio.create_task(_end_expired(board)))
+        if watch is not None:
+            parts.rounds.append(asyncio.create_task(_end_revoked(watch)))
         # Last: whoever finds a door open finds everything behind it.
         opened = open_doors(front, config, sources)
         self.addresses = {door.plan.name: door.addresses for door in opened}
@@ -317,16 +319,26 @@ class Node:
                 _log.error("bug in the sweep", error=repr(error))
 
 
-async def _end_what_no_longer_holds(board: Switchboard, watch: RevocationWatch | None) -> None:
-    """What was opened with a certificate that is revoked or has expired."""
+async def _end_revoked(watch: RevocationWatch) -> None:
+    """What was opened with a certificate that is revoked."""
     while True:
         await asyncio.sleep(limits.REVOKED_S)
         try:
-            if watch is not None:
-                await watch.try_round()
+            await watch.try_round()
+        except Exception as error:
+            _log.error("bug while ending what is revoked", error=repr(error))
+
+
+async def _end_expired(board: Switchboard) -> None:
+    """What was opened with a certificate that has expired; on time, however long another process
+    holds the store.
+    """
+    while True:
+        await asyncio.sleep(limits.REVOKED_S)
+        try:
             board.certified.tick(time.time())
         except Exception as error:
-            _log.error("bug while ending what no longer holds", error=repr(error))
+            _log.error("bug while ending what has expired", error=repr(error))
 
 
 async def _keep(
