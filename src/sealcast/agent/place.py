@@ -23,7 +23,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -121,8 +120,8 @@ class Draft:
         self._key_pem = key_pem
         with told(self._path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sweep_drafts(folder)
             self._path.mkdir(mode=0o700)
+            _sweep_drafts(folder, self._path)
             try:
                 write_private(self._path / _KEY, key_pem)
                 # A certificate that is issued and then finds no room would be lost.
@@ -336,8 +335,10 @@ def _leads_to(path: Path, target: Path) -> bool:
     return path.is_symlink() and path.readlink() == target
 
 
-def _sweep_drafts(folder: Path) -> None:
+def _sweep_drafts(folder: Path, newest: Path) -> None:
+    # By the clock of the file system alone, which need not be this machine's.
+    now = newest.stat().st_mtime
     for draft in folder.glob(f"{_DRAFT}*"):
         with suppress(OSError):
-            if time.time() - draft.stat().st_mtime > _DRAFT_DEAD_S:
+            if now - draft.stat().st_mtime > _DRAFT_DEAD_S:
                 shutil.rmtree(draft, ignore_errors=True)
