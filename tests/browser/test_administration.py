@@ -151,6 +151,17 @@ def test_password_and_code_open_the_administration_and_each_refusal_says_what_to
     _assert_fits(tab, DESK)
     inspect_page(tab, "legs")
 
+    # Why a leg is over stands there in words, not in a tooltip.
+    publisher.click("#stop")
+    tab.page.get_by_label("also those that are over").check()
+    over = node.leg(stream="venue/stage-1", role="ingest", state="ended")["end"]
+    wait_for_value(
+        tab,
+        f"{rows}.some((row) => row.includes({over['sentence']!r}))",
+        what="why it is over",
+    )
+    inspect_page(tab, "legs-over")
+
     # Whoever saw the code over her shoulder comes too late.
     tab.click("#leave")
     arrived(tab, "/admin/login")

@@ -114,6 +114,10 @@ def test_every_identity_is_shown_with_its_legs_and_what_it_has_left(
     stops = _assert_every_control_is_a_stop(tab)
     assert stops[-5:] == ["Legs", "Identities", "filter-name", "filter-state", "filter-live"]
     _assert_fits(tab, PHONE)
+    # Drawn as cards, and still a table to those who do not see it.
+    table = tab.page.get_by_role("table", name="Identities")
+    assert table.get_by_role("row").count() == 1 + len(rows)
+    assert table.get_by_role("cell").count() == 5 * len(rows)
     _assert_fits(tab, DESK)
     inspect_page(tab, "identities")
     assert tab.errors == []
