@@ -195,6 +195,8 @@ def test_who_guesses_is_told_how_long_to_wait_and_cannot_go_on(
     told = re.search(r"taken in (\d+) s", said)
     assert told
     assert tab.evaluate("document.getElementById('enter').disabled")
+    timer = tab.page.get_by_role("timer")
+    assert re.search(r"taken in \d+ s", timer.inner_text()), "read when it is looked for"
     inspect_page(tab, "too-many")
     tab.page.clock.run_for(1000 * int(told[1]))
     assert not tab.evaluate("document.getElementById('enter').disabled")

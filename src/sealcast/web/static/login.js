@@ -48,7 +48,8 @@ async function logIn(told) {
 function show(problem) {
   // A code is good once, and soon over: it is typed anew in any case.
   code.value = '';
-  const wait = element('p', { class: 'refusal-wait' });
+  // A timer is read when it is looked for, not at each second, as the rest of an alert would be.
+  const wait = element('p', { class: 'refusal-wait', role: 'timer' });
   showRefusal(refusal, problem, problem.code === 'ADMIN.TOO_MANY' ? wait : null);
   code.focus();
   clearTimeout(timer);
