@@ -208,7 +208,7 @@ def test_a_revoked_uploader_is_told_so_and_its_viewers_too(version: str, node: N
         assert decoded_pictures(node, stream, 5)
         revoke(node, name)
         answer = said(uploading)
-    assert (answer.status, answer.document["code"]) == (403, "IDENTITY.REVOKED"), answer
+    assert (answer.status, answer.document.get("code")) == (403, "IDENTITY.REVOKED"), answer
     assert "revoked" in answer.document["title"]
     leg = node.leg(stream=stream, role="ingest", state="failed")
     assert leg["end"]["code"] == "IDENTITY.REVOKED"
@@ -222,7 +222,9 @@ def test_the_same_identity_takes_over_and_the_one_before_is_told(version: str, n
         before = node.leg(stream=stream, role="ingest", state="live")
         with piped(node, stream, client, version):
             answer = said(first)
-            assert (answer.status, answer.document["code"]) == (409, "STREAM.TAKEN_OVER"), answer
+            assert (answer.status, answer.document.get("code")) == (409, "STREAM.TAKEN_OVER"), (
+                answer
+            )
             after = node.leg(stream=stream, role="ingest", state="live")
             assert after["id"] != before["id"]
             assert decoded_pictures(node, stream, 5)
@@ -237,7 +239,7 @@ def test_another_identity_is_refused_a_stream_that_is_on_the_air(
         token = node.token("publish", stream)
         bearer = ["-H", f"Authorization: Bearer {token}"]
         answer = run(curl(node, node.url("upload", stream), "-T", str(recording), *bearer))
-        assert (answer.status, answer.document["code"]) == (409, "STREAM.TAKEN"), answer
+        assert (answer.status, answer.document.get("code")) == (409, "STREAM.TAKEN"), answer
         assert node.leg(stream=stream, role="ingest", state="live")
 
 
@@ -245,7 +247,7 @@ def test_a_token_uploads_at_the_public_door(node: Node, recording: Path) -> None
     stream = "by-token"
     bearer = ["-H", f"Authorization: Bearer {node.token('publish', stream)}"]
     answer = run(curl(node, node.url("upload", stream), "-T", str(recording), *bearer))
-    assert (answer.status, answer.document["code"]) == (200, "STREAM.ENDED"), answer
+    assert (answer.status, answer.document.get("code")) == (200, "STREAM.ENDED"), answer
     leg = node.leg(stream=stream, role="ingest", state="ended")
     assert (leg["peer"]["proof"], leg["peer"]["proved"]) == ("token", True)
 
@@ -267,12 +269,13 @@ def test_a_node_that_stops_tells_its_uploaders(tmp_path: Path) -> None:
     stream = "until-the-end"
     with running_node(tmp_path / "stopping") as node:
         client = node.client(f"encoder/{stream}")
-        with piped(node, stream, client) as uploading:
-            node.leg(stream=stream, role="ingest", state="live")
-            assert node.stop() == 0
-            answer = said(uploading)
-            node.start()
-    assert (answer.status, answer.document["code"]) == (503, "NODE.STOPPING"), answer
+        for version in ("--http1.1", "--http2"):
+            with piped(node, stream, client, version) as uploading:
+                node.leg(stream=stream, role="ingest", state="live")
+                assert node.stop() == 0
+                answer = said(uploading)
+                node.start()
+            assert (answer.status, answer.document.get("code")) == (503, "NODE.STOPPING"), answer
 
 
 # ---- bad input -----------------------------------------------------------------------------------
@@ -360,7 +363,7 @@ def test_a_body_that_is_no_stream_gets_its_code_its_sentence_and_its_counter(
     before = counters(node)
     url = node.url("upload", "bad", door="secure")
     answer = run(curl(node, url, version, "-T", str(file), *showing(client)))
-    assert (answer.status, answer.document["code"]) == (400, code), answer
+    assert (answer.status, answer.document.get("code")) == (400, code), answer
     assert answer.document["title"]
     assert answer.document["remedy"]
     assert one_more(
@@ -417,11 +420,11 @@ def test_under_strict_only_a_certificate_uploads(tmp_path: Path, recording: Path
         token = node.token("publish", stream)
         bearer = ["-H", f"Authorization: Bearer {token}"]
         answer = run(curl(node, node.url("upload", stream), "-T", str(recording), *bearer))
-        assert (answer.status, answer.document["code"]) == (403, "POLICY.IDENTITY_REFUSED")
+        assert (answer.status, answer.document.get("code")) == (403, "POLICY.IDENTITY_REFUSED")
         assert "certificate" in answer.document["detail"]
         leg = node.leg(role="ingest", state="failed")
         assert leg["end"]["code"] == "POLICY.IDENTITY_REFUSED"
         url = node.url("upload", stream, door="secure")
         shown = showing(node.client(f"encoder/{stream}"))
         answer = run(curl(node, url, "-T", str(recording), *shown))
-        assert (answer.status, answer.document["code"]) == (200, "STREAM.ENDED"), answer
+        assert (answer.status, answer.document.get("code")) == (200, "STREAM.ENDED"), answer

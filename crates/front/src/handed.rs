@@ -167,7 +167,7 @@ async fn see_through(
     caller: Arc<Caller>,
     underway: Underway,
     mut ticket: Ticket,
-    body: Paced<Incoming>,
+    mut body: Paced<Incoming>,
     pipe: Pair,
     version: Version,
 ) -> Response<Answer> {
@@ -181,7 +181,7 @@ async fn see_through(
             Ending::new(Code::ClosedByNode, "the application ended it")
         }
         code = caller.closing() => code.into(),
-        ending = carry(body, pipe, &mut bytes) => ending,
+        ending = carry(&mut body, pipe, &mut bytes) => ending,
     };
     // All of it was read.
     let is_whole = ending.code == Code::PeerClosed.code();
@@ -204,6 +204,7 @@ async fn see_through(
         None => caller.refuse(Code::AppTimeout, &format!("no answer within {limit:?}")),
     };
     if !is_whole {
+        let_go(body, version, &shared.limits);
         close_after(version, &mut response);
     }
     drop(underway);
@@ -225,8 +226,30 @@ pub(crate) fn close_after(version: Version, response: &mut Response<Answer>) {
     }
 }
 
+/// What to do with a body of which no more is wanted, once its request is answered.
+///
+/// Over HTTP/2 a reset would follow the answer at once (RFC 9113 §8.1), and a client that is about
+/// to send (curl 7.88) sees the reset and not the answer. So it may go on for as long as the end of
+/// a TCP connection lingers, and what it sends is thrown away. Over HTTP/1.1 the connection does so.
+pub(crate) fn let_go(mut body: Paced<Incoming>, version: Version, limits: &Limits) {
+    if version != Version::HTTP_2 {
+        return;
+    }
+    let (time, most) = (limits.linger, limits.linger_bytes);
+    let drain = async move {
+        let mut thrown = 0;
+        while thrown < most {
+            match poll_fn(|context| body.poll_frame(context)).await {
+                Some(Ok(frame)) => thrown += frame.data_ref().map_or(0, |data| data.len()),
+                _ => return,
+            }
+        }
+    };
+    tokio::spawn(timeout(time, drain));
+}
+
 /// Client to reader. The reader sees the end as soon as this is over.
-async fn carry(mut body: Paced<Incoming>, pipe: Pair, bytes: &mut u64) -> Ending {
+async fn carry(body: &mut Paced<Incoming>, pipe: Pair, bytes: &mut u64) -> Ending {
     let pipe = match UnixStream::from_std(pipe) {
         Ok(pipe) => pipe,
         Err(error) => return Ending::new(Code::IngestFailed, error.to_string()),

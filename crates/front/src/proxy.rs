@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::answer::{Answer, Memory};
 use crate::codes::Code;
-use crate::handed::{close_after, pour, Ticket};
+use crate::handed::{close_after, let_go, pour, Ticket};
 use crate::http::{Caller, Underway};
 use crate::limits::Limits;
 use crate::pool::{AppPool, Lease};
@@ -114,10 +114,9 @@ impl Proxy {
                 caller.refuse(Code::AppBadAnswer, "it took no body that waits")
             });
         }
-        let is_unread = unread.is_some();
-        drop(unread);
         let mut response = self.take_answer(caller, underway, client, upgrade, response, lease);
-        if is_unread {
+        if let Some(body) = unread {
+            let_go(body, version, &caller.shared.limits);
             close_after(version, &mut response);
         }
         response
