@@ -548,6 +548,46 @@ fn over_http_2_bodies_of_one_connection_end_each_for_itself() {
     });
 }
 
+#[test]
+fn over_http_2_whoever_was_answered_early_may_go_on_for_so_much_and_is_reset_then() {
+    const MOST: usize = 4 << 20;
+    let taking = Taking::start(Limits {
+        linger: Duration::from_secs(60),
+        linger_bytes: MOST,
+        ..Limits::default()
+    });
+    let address = taking.address;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for is_taken in [true, false] {
+        runtime.block_on(async {
+            let caller = Caller::new(&taking.front.ca).alpn(b"\x02h2");
+            let mut sender = caller.call_h2_with::<Fed>(address).await;
+            let (mut bytes, body) = Channel::new(4);
+            let answer = tokio::spawn(sender.send_request(put(body)));
+            if is_taken {
+                let (ticket, _reader) = taking.take();
+                assert!(taking.answer(ticket, 409, "STREAM.TAKEN_OVER"));
+            } else {
+                taking.ticket();
+                taking.say("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n");
+            }
+            let answer = answer.await.expect("no panic").expect("an answer");
+            assert_eq!(answer.status(), 409);
+            // More than any window, so only while somebody reads; and not for ever.
+            let mut sent = 0;
+            while bytes
+                .send_data(Bytes::from_static(&[0; 1 << 14]))
+                .await
+                .is_ok()
+            {
+                sent += 1 << 14;
+                assert!(sent < 4 * MOST, "nobody stops it");
+            }
+            assert!(sent >= MOST, "{sent} bytes, then a reset");
+        });
+    }
+}
+
 /// The id of the certificate of the connection that was opened last.
 fn revoke_last(taking: &Taking) -> u64 {
     let (connection, facts) = taking.front.opened();
