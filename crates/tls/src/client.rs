@@ -30,8 +30,8 @@ use std::sync::{Arc, OnceLock};
 
 use boring::ex_data::Index;
 use boring::ssl::{
-    Error, ErrorCode, Ssl, SslAlert, SslContext, SslMethod, SslMode, SslRef, SslSessionCacheMode,
-    SslStream, SslVerifyError, SslVerifyMode,
+    Error, ErrorCode, Ssl, SslAlert, SslContext, SslMode, SslRef, SslSessionCacheMode, SslStream,
+    SslVerifyError, SslVerifyMode,
 };
 
 pub use failure::Failure;
@@ -39,7 +39,8 @@ pub use signing::SignatureWanted;
 
 use crate::ffi::{self, CertificatePurpose};
 use crate::{
-    codes, facts, suites, witness, Authority, Chain, Facts, Identity, PeerName, TlsError, Version,
+    codes, facts, suites, version, witness, Authority, Chain, Facts, Identity, PeerName, TlsError,
+    Version,
 };
 use pipe::Pipe;
 
@@ -310,20 +311,7 @@ impl std::fmt::Debug for TlsClient {
 }
 
 fn context(config: &ClientConfig) -> Result<SslContext, TlsError> {
-    if config.min_version > config.max_version {
-        return Err(TlsError::BadPolicy(
-            "min_version is newer than max_version".to_owned(),
-        ));
-    }
-    let mut context =
-        SslContext::builder(SslMethod::tls()).map_err(TlsError::engine("make a TLS context"))?;
-    let limit = TlsError::engine("limit the TLS versions");
-    context
-        .set_min_proto_version(Some(config.min_version.tls()))
-        .map_err(&limit)?;
-    context
-        .set_max_proto_version(Some(config.max_version.tls()))
-        .map_err(&limit)?;
+    let mut context = version::tls_context(config.min_version, config.max_version)?;
     suites::install_own_signatures(&mut context)?;
     suites::install(&mut context, &config.groups)?;
     match &config.identity {

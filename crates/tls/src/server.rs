@@ -24,8 +24,8 @@ pub(crate) mod revoked;
 use std::sync::Arc;
 
 use boring::ssl::{
-    AlpnError, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef,
-    SslSessionCacheMode, SslVerifyMode,
+    AlpnError, SslContext, SslContextBuilder, SslMode, SslOptions, SslRef, SslSessionCacheMode,
+    SslVerifyMode,
 };
 use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509StoreContextRef, X509VerifyError};
@@ -37,8 +37,8 @@ pub use opening::Opening;
 pub use revoked::{BadCertificateId, CertificateId, Revoked};
 
 use crate::{
-    facts as negotiated, ffi, identity, strength, suites, witness, Facts, Identity, TlsError,
-    Version,
+    facts as negotiated, ffi, identity, strength, suites, version, witness, Facts, Identity,
+    TlsError, Version,
 };
 
 /// How much of a connection's beginning [`classify`] can use.
@@ -119,20 +119,7 @@ fn builder(
     identity: &Identity,
     revoked: &Arc<Revoked>,
 ) -> Result<SslContextBuilder, TlsError> {
-    if policy.min_version > policy.max_version {
-        return Err(TlsError::BadPolicy(
-            "min_version is newer than max_version".to_owned(),
-        ));
-    }
-    let mut context =
-        SslContext::builder(SslMethod::tls()).map_err(TlsError::engine("make a TLS context"))?;
-    let limit = TlsError::engine("limit the TLS versions");
-    context
-        .set_min_proto_version(Some(policy.min_version.tls()))
-        .map_err(&limit)?;
-    context
-        .set_max_proto_version(Some(policy.max_version.tls()))
-        .map_err(&limit)?;
+    let mut context = version::tls_context(policy.min_version, policy.max_version)?;
     suites::install(&mut context, &policy.groups)?;
     identity.install_in_context(&mut context)?;
     context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);

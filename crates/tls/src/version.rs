@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use boring::ssl::SslVersion;
+use boring::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion};
 
 use crate::TlsError;
 
@@ -28,19 +28,54 @@ impl Version {
         }
     }
 
-    pub(crate) fn tls(self) -> SslVersion {
+    fn tls(self) -> SslVersion {
         match self {
             Version::V1_2 => SslVersion::TLS1_2,
             Version::V1_3 => SslVersion::TLS1_3,
         }
     }
 
-    pub(crate) fn dtls(self) -> SslVersion {
+    fn dtls(self) -> SslVersion {
         match self {
             Version::V1_2 => SslVersion::DTLS1_2,
             Version::V1_3 => SslVersion::DTLS1_3,
         }
     }
+}
+
+/// A context of TLS that speaks the versions from `oldest` to `newest`.
+pub(crate) fn tls_context(oldest: Version, newest: Version) -> Result<SslContextBuilder, TlsError> {
+    context(SslMethod::tls(), oldest, newest, Version::tls)
+}
+
+/// The same of DTLS.
+pub(crate) fn dtls_context(
+    oldest: Version,
+    newest: Version,
+) -> Result<SslContextBuilder, TlsError> {
+    context(SslMethod::dtls(), oldest, newest, Version::dtls)
+}
+
+fn context(
+    method: SslMethod,
+    oldest: Version,
+    newest: Version,
+    of: fn(Version) -> SslVersion,
+) -> Result<SslContextBuilder, TlsError> {
+    if oldest > newest {
+        return Err(TlsError::BadPolicy(
+            "min_version is newer than max_version".to_owned(),
+        ));
+    }
+    let mut context = SslContext::builder(method).map_err(TlsError::engine("make a context"))?;
+    let limit = TlsError::engine("limit the versions");
+    context
+        .set_min_proto_version(Some(of(oldest)))
+        .map_err(&limit)?;
+    context
+        .set_max_proto_version(Some(of(newest)))
+        .map_err(&limit)?;
+    Ok(context)
 }
 
 impl fmt::Display for Version {

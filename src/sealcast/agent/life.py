@@ -12,7 +12,7 @@ from typing import Final
 from cryptography import x509
 
 from sealcast.identity.profiles import backdated
-from sealcast.identity.renewing import WINDOW_BEGINS, WINDOW_ENDS
+from sealcast.identity.renewal_time import WINDOW_BEGINS, WINDOW_ENDS
 
 LATE: Final = 1 / 3
 """Whoever has less of a life left than this has not been renewed in time."""

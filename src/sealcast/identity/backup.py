@@ -24,8 +24,6 @@ import hashlib
 import io
 import json
 import re
-import secrets
-import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +36,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sealcast.errors import LocalError
 from sealcast.identity import certificates
 from sealcast.identity.authority import Authority
-from sealcast.identity.private_files import sync_folder, write_private
+from sealcast.identity.fresh_folder import fresh_folder
+from sealcast.identity.private_files import write_private
 from sealcast.identity.reserve import Reserve
 from sealcast.identity.revocation import LISTED_AFTER_ITS_END_S, Reason
 from sealcast.identity.store import DONE, STORE_FILE, Attempt, IssuerRow, Store
@@ -107,16 +106,12 @@ def restore(
     IDENTITY.STORE_DAMAGED, IDENTITY.LIST_REFUSED.
     """
     made_unix, contents = _unpacked(packed)
-    folder = folder.absolute()
-    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     at = int(now.timestamp())
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.")
-        fresh.mkdir(mode=0o700, parents=True)
+    with fresh_folder(folder) as fresh:
         for name, content in contents.items():
-            write_private(fresh / name, content, mode=0o644 if name == "authority.pem" else 0o600)
-        store = Store.open(fresh)
+            mode = 0o644 if name == "authority.pem" else 0o600
+            write_private(fresh.path / name, content, mode=mode)
+        store = Store.open(fresh.path)
         _check_whole(store)
         revoked, skipped = _revoked_since(store, lists)
         with store.writing() as transaction:
@@ -132,17 +127,8 @@ def restore(
                     again += transaction.revoke(row.name, serial, reason, at, after=after)
             domain = store.trust_domain()
             transaction.note(Attempt(at, who, "restore", domain, "", DONE))
-        Reserve(fresh).fill()
-        sync_folder(fresh)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.") from None
-        sync_folder(folder.parent)
-    except OSError as error:
-        raise LocalError("IDENTITY.NOT_WRITTEN", f"{error.filename}: {error.strerror}.") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        Reserve(fresh.path).fill()
+        fresh.put()
     return Restored(domain, made_unix, tokens, tuple(again), unknown, skipped)
 
 

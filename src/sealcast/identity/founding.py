@@ -14,8 +14,6 @@ Does not: issue to ends (`sealcast.identity.authority`).
 """
 
 import datetime
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,9 +30,10 @@ from sealcast.identity.authorities import (
 from sealcast.identity.authority_keys import InToken, Keeping, Sealed, make, unless_undone
 from sealcast.identity.certificates import Signer
 from sealcast.identity.crl import sign_root_list
+from sealcast.identity.fresh_folder import fresh_folder
 from sealcast.identity.keys import DEFAULT_KIND
 from sealcast.identity.names import check_trust_domain
-from sealcast.identity.private_files import sync_folder, write_private
+from sealcast.identity.private_files import write_private
 from sealcast.identity.profiles import Side, issuing_lifetime
 from sealcast.identity.reserve import Reserve
 from sealcast.identity.store import DONE, Attempt, IssuerRow, RootRow, Store
@@ -76,28 +75,12 @@ def found(
     IDENTITY.ALREADY_INITIALISED, IDENTITY.BAD_NAME, IDENTITY.WEAK_KEY, IDENTITY.NOT_WRITTEN,
     IDENTITY.PASSPHRASE_MISSING, HSM.*.
     """
-    folder = folder.absolute()
-    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     issuing: Keeping = token or Sealed(passphrase)
     root: Keeping = root_token or Sealed(root_passphrase or passphrase)
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.")
-        fresh.mkdir(mode=0o700, parents=True)
-        with unless_undone() as made:
-            _fill(fresh, founding, issuing, root, made, now, who)
-            Reserve(fresh).fill()
-            sync_folder(fresh)
-            try:
-                # Onto an empty folder or onto nothing: of two who try at once, one succeeds.
-                fresh.rename(folder)
-            except OSError:
-                raise LocalError("IDENTITY.ALREADY_INITIALISED", f"It is {folder}.") from None
-        sync_folder(folder.parent)
-    except OSError as error:
-        raise LocalError("IDENTITY.NOT_WRITTEN", f"{error.filename}: {error.strerror}.") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    with fresh_folder(folder) as fresh, unless_undone() as made:
+        _fill(fresh.path, founding, issuing, root, made, now, who)
+        Reserve(fresh.path).fill()
+        fresh.put()
 
 
 def _fill(

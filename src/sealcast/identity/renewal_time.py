@@ -1,8 +1,9 @@
 """When a certificate is to be renewed.
 
-At two thirds of its life. Earlier when what it hangs from is rolled: in the first half of the time
-that is left, each certificate at a moment of its own, which its serial (a random number) chooses;
-at once when a key was stolen. The second half is for those who were away.
+At two thirds of its life; its holder takes a moment by chance in the window that ends there.
+Earlier when what it hangs from is rolled: in the first half of the time that is left, each
+certificate at a moment of its own, which its serial (a random number) chooses; at once when a key
+was stolen. The second half is for those who were away.
 
     a new issuing authority:   since |--renew--|---------| until
     a new root, twice:         made  |--renew--|---------| since    (brings the bundle with both)
@@ -13,9 +14,14 @@ Does not: renew, or wait with chance for others; a holder adds its own (RFC 9773
 
 import datetime
 from collections.abc import Sequence
+from typing import Final
 
 from sealcast.identity.revocation import Reason
 from sealcast.identity.store import IssuedRow, IssuerRow, RootRow
+
+WINDOW_BEGINS: Final = 0.6
+WINDOW_ENDS: Final = 2 / 3
+"""Shares of a life. Whoever keeps to the window has a third of the life left to try in."""
 
 
 def renew_at(
@@ -24,7 +30,7 @@ def renew_at(
     """The moment, which may be over. `issuers` and `roots` stand in the store's order: the newest
     first.
     """
-    moments = [row.issued_unix + (row.not_after_unix - row.issued_unix) * 2 // 3]
+    moments = [row.issued_unix + round((row.not_after_unix - row.issued_unix) * WINDOW_ENDS)]
     for issuer in issuers:
         if issuer.serial == row.issuer and issuer.until_unix is not None:
             begin = _successor_since(issuer, issuers)

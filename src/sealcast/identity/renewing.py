@@ -13,17 +13,13 @@ Specs: RFC 9773 §4.2 (a window of time, and in it a moment by chance).
 
 import datetime
 from dataclasses import dataclass
-from typing import Final
 
 from cryptography import x509
 
 from sealcast.errors import RemoteError
 from sealcast.identity import certificates
+from sealcast.identity.renewal_time import WINDOW_BEGINS
 from sealcast.identity.store import IssuedRow
-
-WINDOW_BEGINS: Final = 0.6
-WINDOW_ENDS: Final = 2 / 3
-"""Shares of a life. Whoever keeps to the window has a third of the life left to try in."""
 
 
 @dataclass(frozen=True, slots=True)

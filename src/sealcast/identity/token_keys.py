@@ -9,7 +9,7 @@ Does not: talk to a token (`sealcast.identity.pkcs11`), decrypt, agree on keys, 
 Specs: FIPS 186-5 §6 (ECDSA), RFC 3279 §2.2.3 (its encoding), RFC 8017 §8.1, §8.2, §9.2 (RSA).
 """
 
-from typing import Final, Never, Protocol
+from typing import Final, Never, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -46,7 +46,28 @@ class RawSigner(Protocol):
         """RSASSA-PSS of a digest, with MGF1 of the same hash and a salt of the digest's length."""
 
 
-class EcTokenKey(ec.EllipticCurvePrivateKey):
+class _Stays:
+    """What all keys in tokens have in common: they are not given out, and a copy is the same."""
+
+    def private_numbers(self) -> Never:
+        raise LocalError("HSM.KEY_STAYS")
+
+    def private_bytes(
+        self,
+        encoding: serialization.Encoding,
+        format: serialization.PrivateFormat,  # noqa: A002  # the name of the interface
+        encryption_algorithm: serialization.KeySerializationEncryption,
+    ) -> Never:
+        raise LocalError("HSM.KEY_STAYS")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+
+class EcTokenKey(_Stays, ec.EllipticCurvePrivateKey):
     """An ECDSA key in a token."""
 
     def __init__(self, public_key: ec.EllipticCurvePublicKey, signer: RawSigner) -> None:
@@ -86,28 +107,11 @@ class EcTokenKey(ec.EllipticCurvePrivateKey):
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> Never:
         raise LocalError("HSM.KEY_UNFIT", "This key signs and does nothing else.")
 
-    def private_numbers(self) -> Never:
-        raise LocalError("HSM.KEY_STAYS")
-
-    def private_bytes(
-        self,
-        encoding: serialization.Encoding,
-        format: serialization.PrivateFormat,  # noqa: A002  # the name of the interface
-        encryption_algorithm: serialization.KeySerializationEncryption,
-    ) -> Never:
-        raise LocalError("HSM.KEY_STAYS")
-
-    def __copy__(self) -> "EcTokenKey":
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> "EcTokenKey":
-        return self
-
     def __repr__(self) -> str:
         return f"EcTokenKey({self.curve.name})"
 
 
-class RsaTokenKey(rsa.RSAPrivateKey):
+class RsaTokenKey(_Stays, rsa.RSAPrivateKey):
     """An RSA key in a token."""
 
     def __init__(self, public_key: rsa.RSAPublicKey, signer: RawSigner) -> None:
@@ -147,23 +151,6 @@ class RsaTokenKey(rsa.RSAPrivateKey):
 
     def decrypt(self, ciphertext: bytes, padding: paddings.AsymmetricPadding) -> Never:
         raise LocalError("HSM.KEY_UNFIT", "This key signs and does nothing else.")
-
-    def private_numbers(self) -> Never:
-        raise LocalError("HSM.KEY_STAYS")
-
-    def private_bytes(
-        self,
-        encoding: serialization.Encoding,
-        format: serialization.PrivateFormat,  # noqa: A002  # the name of the interface
-        encryption_algorithm: serialization.KeySerializationEncryption,
-    ) -> Never:
-        raise LocalError("HSM.KEY_STAYS")
-
-    def __copy__(self) -> "RsaTokenKey":
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> "RsaTokenKey":
-        return self
 
     def __repr__(self) -> str:
         return f"RsaTokenKey({self.key_size})"

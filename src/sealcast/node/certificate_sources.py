@@ -23,7 +23,7 @@ from cryptography import x509
 
 from sealcast.errors import LocalError
 from sealcast.identity.profiles import backdated
-from sealcast.identity.renewing import WINDOW_BEGINS, WINDOW_ENDS
+from sealcast.identity.renewal_time import WINDOW_BEGINS, WINDOW_ENDS
 from sealcast.node.state_folder import KeyPair, StateFolder
 
 _T = TypeVar("_T", covariant=True)

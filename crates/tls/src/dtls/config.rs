@@ -47,14 +47,11 @@ pub struct DtlsConfig {
 }
 
 impl DtlsConfig {
-    /// Refuses what cannot be carried out. The lists are checked by the engine.
+    /// Refuses what cannot be carried out. Versions and lists are judged with the context.
     pub(super) fn check(&self) -> Result<(), TlsError> {
         let refuse = |sentence: &str| Err(TlsError::BadPolicy(sentence.to_owned()));
         if matches!(&self.expected, Expected::Fingerprints(none) if none.is_empty()) {
             return refuse("a DTLS endpoint needs at least one admissible fingerprint");
-        }
-        if self.min_version > self.max_version {
-            return refuse("min_version is newer than max_version");
         }
         if !MTU_RANGE.contains(&self.mtu) {
             return refuse("mtu must be between 256 and 9000");

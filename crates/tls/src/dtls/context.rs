@@ -6,12 +6,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use boring::ssl::{
-    SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode,
-};
+use boring::ssl::{SslContext, SslOptions, SslSessionCacheMode, SslVerifyMode};
 
 use super::proof;
-use crate::{ffi, suites, witness, TlsError, Version};
+use crate::{ffi, suites, version, witness, TlsError, Version};
 
 /// The engine's time when an endpoint is created. Above zero, so that no subtraction of a
 /// lifetime underflows.
@@ -48,15 +46,7 @@ pub(super) fn shared(policy: &Policy) -> Result<SslContext, TlsError> {
 }
 
 fn build(policy: &Policy) -> Result<SslContext, TlsError> {
-    let mut context: SslContextBuilder =
-        SslContext::builder(SslMethod::dtls()).map_err(TlsError::engine("make a DTLS context"))?;
-    let limit = TlsError::engine("limit the DTLS versions");
-    context
-        .set_min_proto_version(Some(policy.min_version.dtls()))
-        .map_err(&limit)?;
-    context
-        .set_max_proto_version(Some(policy.max_version.dtls()))
-        .map_err(&limit)?;
+    let mut context = version::dtls_context(policy.min_version, policy.max_version)?;
     suites::install(&mut context, &policy.groups)?;
     context
         .set_tlsext_use_srtp(&policy.srtp_profiles)
