@@ -608,10 +608,10 @@ async def test_only_who_opened_a_session_changes_it(node: Node) -> None:
 @behind_the_gate
 async def test_a_token_that_expired_meanwhile_still_ends_its_session(node: Node) -> None:
     now = time.time()
-    token = TokenIssuer(node.key).issue(STREAM, Verb.PUBLISH, 1, now=now)
+    token = TokenIssuer(node.key).issue(STREAM, Verb.PUBLISH, 60, now=now)
     where = (await node.publish(token=token)).headers["location"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(access, "time", SimpleNamespace(time=lambda: now + 2))
+        patched.setattr(access, "time", SimpleNamespace(time=lambda: now + 61))
         late = await node.post(f"/whip/{STREAM}", offer("sendonly"), token)
         problem(late, 401, "TOKEN.EXPIRED")
         assert (await node.ask("DELETE", where, token=token)).status_code == 200
