@@ -70,7 +70,7 @@ class Venue:
                 public_key=key.public_key(),
                 serial=x509.random_serial_number(),
                 not_before=NOW,
-                not_after=NOW + datetime.timedelta(hours=1),
+                not_after=NOW + datetime.timedelta(days=1),
                 usage=Side.CLIENT.usage,
             ),
             signer,

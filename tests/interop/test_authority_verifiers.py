@@ -38,7 +38,7 @@ from sealcast.testing.browsers import nss_database
 from sealcast.testing.requirement import require
 
 NOW = datetime.datetime.now(datetime.UTC)
-HOUR = datetime.timedelta(hours=1)
+DAY = datetime.timedelta(days=1)
 ROOT_KEY, CLIENTS_KEY, SERVERS_KEY, LEAF_KEY = (generate("p256") for _ in range(4))
 ROOT = Signer(make_root(DOMAIN, ROOT_KEY, NOW), ROOT_KEY)
 
@@ -154,8 +154,8 @@ def leaf_of(case: Case) -> x509.Certificate:
         names=case.names,
         public_key=LEAF_KEY.public_key(),
         serial=x509.random_serial_number(),
-        not_before=NOW - HOUR / 60,
-        not_after=NOW + HOUR,
+        not_before=NOW - datetime.timedelta(minutes=1),
+        not_after=NOW + DAY,
         usage=(case.usage or case.side).usage,
     )
     return certificates.sign(template, case.by)

@@ -47,10 +47,12 @@ class Site:
         passphrase.write_text(PASSPHRASE)
         self.state = folder / "state"
         self.config = folder / "sealcast.toml"
+        self.without_authority = (
+            f'[node]\nstate_dir = "{self.state}"\ntrust_domain = "{DOMAIN}"\n{RULES}'
+        )
         self.settings = (
-            f'[node]\nstate_dir = "{self.state}"\ntrust_domain = "{DOMAIN}"\n'
-            f'[identity]\nauthority = "{folder / "authority"}"\n'
-            f'passphrase_file = "{passphrase}"\n{RULES}'
+            f'{self.without_authority}[identity]\nauthority = "{folder / "authority"}"\n'
+            f'passphrase_file = "{passphrase}"\n'
         )
         self.config.write_text(self.settings)
 
@@ -207,7 +209,7 @@ def test_whom_spiffe_trusts_only_the_running_node_can_say(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spiffe = '[spiffe]\nsocket = "unix:///run/spire.sock"\n[doors.secure]\nclient_ca = "spiffe"\n'
-    site.config.write_text(site.settings + spiffe)
+    site.config.write_text(site.without_authority + spiffe)
     file = str(site.certificate("admin/ada"))
     assert site.explain(file, "--verb", "admin", "--door", "secure") == 1
     assert "sealcast doors --running" in capsys.readouterr().err
