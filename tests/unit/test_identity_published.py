@@ -73,6 +73,19 @@ def test_roots_and_lists_follow_a_roll_by_the_clock_alone(authority: Authority) 
     assert [root for root in both if root in over] == [root for root in both if root != old]
 
 
+def test_roots_are_told_although_nothing_issues_any_more(authority: Authority) -> None:
+    with authority.store.writing() as transaction:
+        for side in Side:
+            serial = authority.issuer(side, NOW).serial
+            transaction.end_issuer(serial, int(NOW.timestamp()), Reason.SUPERSEDED)
+    words = Published(authority).look(NOW)
+    assert words.bundle_pem == authority.bundle_pem(NOW) != b""
+    assert words.list_of("root")
+    with pytest.raises(LocalError) as refused:
+        words.list_of("client")
+    assert refused.value.code == "IDENTITY.NO_ISSUER"
+
+
 def test_a_list_that_cannot_be_made_is_said_for_itself_and_made_later(tmp_path: Path) -> None:
     copied(tmp_path / "authority")
     file = tmp_path / "passphrase"

@@ -151,6 +151,41 @@ def test_a_roll_while_the_revoked_are_read_is_no_riddle(
     assert [one.name for one in told] == [ENCODER]
 
 
+def test_whoever_is_revoked_while_a_roll_runs_is_revoked(authority: Authority) -> None:
+    """And whoever is renewed meanwhile, by whichever authority, is revoked with the rest."""
+    keys, rolled = Keys(Secret(PASSPHRASE), Secret(PASSPHRASE)), threading.Event()
+    issued = [authority.issue(WANTED, NOW, who="ada").serial]
+
+    def rolling() -> None:
+        try:
+            roll(authority, Roll(DAY), keys, NOW, who="ada")
+        finally:
+            rolled.set()
+
+    def renewing() -> None:
+        while not rolled.is_set():
+            issued.append(authority.issue(WANTED, NOW, who="ada").serial)
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(rolling), pool.submit(renewing)]
+        ended: list[str] = []
+        while not rolled.is_set():
+            ended += revoked(authority).serials
+        for job in jobs:
+            job.result(timeout=120)
+    ended += revoked(authority).serials
+    assert sorted(ended) == sorted(issued), "each once"
+    told = Revocations(authority.store, NOW.timestamp).poll()
+    assert told is not None
+    assert {one.serial for one in told} == set(issued)
+    listed = {
+        f"{entry.serial_number:x}"
+        for row in authority.store.issuers(Side.CLIENT)
+        for entry in x509.load_der_x509_crl(authority.crl(row.serial, NOW))
+    }
+    assert listed == set(issued)
+
+
 def test_a_store_that_another_process_holds_for_seconds_is_waited_for(authority: Authority) -> None:
     authority.issue(WANTED, NOW, who="ada")
     revocations = Revocations(authority.store, NOW.timestamp)

@@ -11,6 +11,7 @@ and write a list. What it gave before stays good until it gives something else.
 
 import datetime
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,7 +77,12 @@ class Published:
             except SealcastError as error:
                 if error.code != "IDENTITY.NO_ISSUER":
                     lists[serial] = error
-        named = {"root": in_force(roots, now).serial}
-        named |= {side.value: authority.issuer(side, now).serial for side in Side}
+        # Where all of a kind are over, as in an old backup, the rest is said all the same.
+        named = {}
+        with suppress(LocalError):
+            named["root"] = in_force(roots, now).serial
+        for side in Side:
+            with suppress(LocalError):
+                named[side.value] = authority.issuer(side, now).serial
         lists |= {name: lists[serial] for name, serial in named.items() if serial in lists}
         return Words(authority.bundle_pem(now), lists)
