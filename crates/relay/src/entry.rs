@@ -46,6 +46,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct Entry {
     pub id: LegId,
     pub side: LegSide,
+    /// Whether its packets come and go through sockets that are no other leg's.
+    pub has_own_ports: bool,
     pub leg: Leg,
     pub started: Instant,
     /// When `leg` wants to be ticked.
@@ -97,6 +99,7 @@ impl Entry {
         Ok(Entry {
             id: spec.id,
             side: spec.side,
+            has_own_ports: !spec.own_binds.is_empty(),
             leg,
             started: now,
             deadline: Some(now),

@@ -47,6 +47,8 @@ pub const SOURCES: usize = 4;
 pub const TAPS: usize = 16;
 /// Remote candidates of one client leg.
 pub const REMOTE_CANDIDATES: usize = 16;
+/// Sockets of one client leg's own: a family each, on loopback and beyond.
+pub const OWN_SOCKETS: usize = 4;
 
 /// Commands that may wait for the shard.
 pub const COMMANDS: usize = 1_024;

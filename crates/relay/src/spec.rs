@@ -99,6 +99,10 @@ pub struct LegSpec {
     /// Media sections in which we send.
     #[serde(default)]
     pub send: Vec<SendSpec>,
+    /// Addresses of sockets that are this leg's own; empty: those of the relay. For a leg that asks:
+    /// of two on one socket that ask the same server, neither end could tell the packets apart.
+    #[serde(default)]
+    pub own_binds: Vec<SocketAddr>,
 }
 
 /// ICE credentials of both ends and, for a client, where to knock.
@@ -289,6 +293,15 @@ impl LegSpec {
         }
         if !(100..=120_000).contains(&self.dtls.handshake_timeout_ms) {
             return bad("dtls.handshake_timeout_ms is not in 100..=120000".to_owned());
+        }
+        if self.own_binds.len() > limits::OWN_SOCKETS {
+            return bad(format!(
+                "a leg has at most {} sockets of its own",
+                limits::OWN_SOCKETS
+            ));
+        }
+        if self.side == LegSide::Server && !self.own_binds.is_empty() {
+            return bad("only a leg that asks has sockets of its own".to_owned());
         }
         for section in &self.receive {
             check_payload_types("receive", section.payload_type, section.rtx_payload_type)?;

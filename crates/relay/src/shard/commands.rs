@@ -14,13 +14,31 @@ use crate::error::RelayError;
 use crate::event::Event;
 use crate::feeder::Feeder;
 use crate::limits;
-use crate::ports::Ports;
+use crate::ports::{Bound, Ports};
 use crate::restart::IceRestart;
 use crate::routes::Index;
 use crate::sink::SinkPort;
 use crate::spec::{Codec, Kind, LegSide, LegSpec, TrackId};
 use crate::tap::TapPort;
 use crate::track::Track;
+
+/// A leg, and the sockets that will be its own.
+fn begin(
+    spec: LegSpec,
+    identity: Arc<Identity>,
+    ports: &Ports,
+    now: Instant,
+) -> Result<(Entry, Option<Bound>), (&'static str, String)> {
+    if spec.own_binds.is_empty() {
+        let entry = Entry::begin(spec, identity, ports.addresses(), now)?;
+        return Ok((entry, None));
+    }
+    let of_relay = |error: RelayError| (error.code(), error.to_string());
+    spec.check().map_err(of_relay)?;
+    let own = Ports::bind_apart(&spec.own_binds).map_err(of_relay)?;
+    let entry = Entry::begin(spec, identity, own.addresses(), now)?;
+    Ok((entry, Some(own)))
+}
 
 impl Core {
     pub(super) fn command(&mut self, command: Command, now: Instant, ports: &mut Ports) {
@@ -84,8 +102,9 @@ impl Core {
         let id = spec.id;
         let local_ufrag = spec.ice.local_ufrag.clone();
         let candidates = match spec.side {
-            LegSide::Client => spec.ice.remote_candidates.clone(),
-            LegSide::Server => Vec::new(),
+            // Whatever comes to a socket of its own is for it.
+            LegSide::Client if spec.own_binds.is_empty() => spec.ice.remote_candidates.clone(),
+            LegSide::Client | LegSide::Server => Vec::new(),
         };
         if self.legs.contains(id) {
             self.drops.count(code::LEG_REFUSED);
@@ -102,10 +121,10 @@ impl Core {
                 "another leg has this local user fragment".to_owned(),
             ))
         } else {
-            Entry::begin(spec, identity, ports.addresses(), now)
+            begin(spec, identity, ports, now)
         };
-        let entry = match begun {
-            Ok(entry) => entry,
+        let (entry, own) = match begun {
+            Ok(begun) => begun,
             Err((code, detail)) => {
                 self.outbox.push(Event::LegClosed {
                     leg: id,
@@ -125,6 +144,9 @@ impl Core {
         }
         let taken: Vec<TrackId> = entry.tracks_taken().collect();
         let index = self.legs.insert(entry);
+        if let Some(own) = own {
+            ports.give(own, index);
+        }
         for track in taken {
             self.audience.join(track, index);
         }
@@ -140,12 +162,13 @@ impl Core {
             return;
         };
         entry.leg.add_remote_candidate(address);
-        if entry.side == LegSide::Client {
+        if entry.side == LegSide::Client && !entry.has_own_ports {
             self.claim_probe(address, index);
         }
     }
 
-    /// Two client legs of one relay cannot watch the same server: nothing tells its packets apart.
+    /// Two client legs that share a socket cannot watch the same server: nothing tells its packets
+    /// apart.
     fn claim_probe(&mut self, address: SocketAddr, index: Index) {
         if !self.routes.claim_probe(address, index) {
             if let Some(entry) = self.legs.get_mut(index) {

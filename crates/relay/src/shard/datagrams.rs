@@ -46,6 +46,7 @@ impl Core {
                 StunRoute::ByAddress => self
                     .routes
                     .by_source(peer)
+                    .or_else(|| ports.owner(port))
                     .or_else(|| self.routes.by_probe(remote))
                     .ok_or(code::UNKNOWN_SOURCE),
                 StunRoute::Malformed => Err(code::BAD_STUN),

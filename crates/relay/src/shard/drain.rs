@@ -69,7 +69,7 @@ impl Core {
             self.claim(Peer { socket, remote }, index, now);
         }
         if has_ended {
-            self.remove_leg(index);
+            self.remove_leg(index, ports);
         } else {
             self.schedule(index, ports);
         }
@@ -98,8 +98,9 @@ impl Core {
         }
     }
 
-    fn remove_leg(&mut self, index: Index) {
+    fn remove_leg(&mut self, index: Index, ports: &mut Ports) {
         self.routes.forget_leg(index);
+        ports.take_back(index);
         let Some(entry) = self.legs.remove(index) else {
             return;
         };

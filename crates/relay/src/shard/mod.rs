@@ -30,7 +30,7 @@ use crate::handshakes::Handshakes;
 use crate::legs::Legs;
 use crate::limits;
 use crate::outbox::Outbox;
-use crate::ports::Ports;
+use crate::ports::{Port, Ports};
 use crate::restart::RestartOrder;
 use crate::routes::Routes;
 use crate::sink::SinkPort;
@@ -150,14 +150,15 @@ impl Shard {
             events: libc::POLLIN,
             revents: 0,
         });
-        for port in self.ports.iter() {
-            let writable = if port.is_congested() {
-                libc::POLLOUT
-            } else {
-                0
+        for port in 0..self.ports.len() {
+            let port = self.ports.get(port);
+            let writable = match port {
+                Some(port) if port.is_congested() => libc::POLLOUT,
+                _ => 0,
             };
             self.polled.push(libc::pollfd {
-                fd: port.fd(),
+                // poll(2): an empty place, as a negative descriptor, is passed over.
+                fd: port.map_or(-1, Port::fd),
                 events: libc::POLLIN | writable,
                 revents: 0,
             });
@@ -260,12 +261,27 @@ impl Shard {
     /// Takes what waits in the sockets. True if there may be more.
     fn receive(&mut self, now: Instant) -> bool {
         let Shard {
-            ports, batch, core, ..
+            ports,
+            batch,
+            core,
+            polled,
+            ..
         } = self;
         let mut has_more = false;
         for port in 0..ports.len() {
+            // A leg's own socket costs a call only when there is something in it: there may be as
+            // many of these as legs. Behind the wake-up stands what was polled of each.
+            let is_silent = polled
+                .get(port + 1)
+                .is_some_and(|polled| polled.revents == 0);
+            if is_silent && ports.owner(port).is_some() {
+                continue;
+            }
             for round in 0..limits::RECEIVE_BATCHES_PER_TURN {
-                match ports.get_mut(port).socket.receive(batch) {
+                let Some(open) = ports.get_mut(port) else {
+                    break;
+                };
+                match open.socket.receive(batch) {
                     Ok(0) => break,
                     Ok(_) => {
                         for datagram in batch.datagrams() {

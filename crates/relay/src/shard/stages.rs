@@ -251,7 +251,7 @@ impl Core {
             ..
         } = self;
         surveys.advance(now, legs, tracks, |snapshot| {
-            let sockets = ports.iter().map(|port| SocketSnapshot::of(&port.socket));
+            let sockets = ports.shared().map(|port| SocketSnapshot::of(&port.socket));
             snapshot.sockets = sockets.collect();
             snapshot.drops = drops.clone();
             snapshot.turns = *turns;

@@ -56,6 +56,8 @@ pub struct Terms {
     pub wrong_fingerprint: bool,
     /// Where the asking end knocks, if not at the other's door.
     pub via: Option<SocketAddr>,
+    /// Whether the asking end knocks from a socket of its own.
+    pub own_socket: bool,
 }
 
 impl Default for Terms {
@@ -66,6 +68,7 @@ impl Default for Terms {
             rtx: true,
             wrong_fingerprint: false,
             via: None,
+            own_socket: false,
         }
     }
 }
@@ -159,6 +162,10 @@ pub fn connect(
         pli: spec.pli,
         twcc: true,
     };
+    let own_binds = |side: LegSide| match side {
+        LegSide::Client if terms.own_socket => vec!["127.0.0.1:0".parse().expect("an address")],
+        LegSide::Client | LegSide::Server => Vec::new(),
+    };
     let sections = vec![
         send(
             VIDEO,
@@ -188,6 +195,7 @@ pub fn connect(
         dtls: dtls(setup(receiver_side), &sender_identity, false),
         receive: sections.iter().map(receive).collect(),
         send: Vec::new(),
+        own_binds: own_binds(receiver_side),
     };
     let sender = LegSpec {
         id,
@@ -200,6 +208,7 @@ pub fn connect(
         ),
         receive: Vec::new(),
         send: sections,
+        own_binds: own_binds(sender_side),
     };
     // The end that is asked is there first, as in WHIP and WHEP.
     let mut legs = [

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{is_contiguous, Peer, Stand, FRAME_INTERVAL, FRAME_PACKETS};
 use crate::codes as code;
+use crate::ports::Port;
 
 /// STUN transaction identifiers are the last twelve bytes of the header (RFC 8489 §5).
 fn transaction(message: &[u8]) -> [u8; 12] {
@@ -30,8 +31,13 @@ fn send_check(peer: &mut Peer, stand: &mut Stand) -> Vec<[u8; 12]> {
     sent
 }
 
+fn shared(stand: &mut Stand) -> &mut Port {
+    let port = stand.shard.ports.get_mut(0);
+    port.expect("a relay has the sockets that it was bound to")
+}
+
 fn set_full(stand: &mut Stand, is_full: bool) {
-    stand.shard.ports.get_mut(0).socket.is_full = is_full;
+    shared(stand).socket.is_full = is_full;
 }
 
 #[test]
@@ -62,7 +68,7 @@ fn a_congested_socket_delays_media_and_loses_none_and_keeps_the_order_of_checks(
         }
     }
     let (address, counters) = {
-        let port = stand.shard.ports.get_mut(0);
+        let port = shared(&mut stand);
         assert!(port.is_congested());
         (port.socket.local_address(), port.socket.counters())
     };
@@ -116,7 +122,7 @@ fn what_finds_no_room_at_all_is_counted_under_its_code() {
     assert_eq!(refused, code::SEND_WOULD_BLOCK);
     set_full(&mut stand, false);
     stand.work();
-    assert_eq!(stand.shard.ports.get_mut(0).socket.counters().failed, 0);
+    assert_eq!(shared(&mut stand).socket.counters().failed, 0);
     assert!(stand
         .shard
         .ports

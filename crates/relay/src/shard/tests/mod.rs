@@ -158,6 +158,7 @@ impl Stand {
             },
             receive,
             send,
+            own_binds: Vec::new(),
         };
         self.command(Command::AddLeg {
             spec: Box::new(spec),
