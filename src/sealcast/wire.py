@@ -121,6 +121,9 @@ class LegSpec(Down, frozen=True):
     dtls: DtlsSpec
     receive: tuple[ReceiveSpec, ...] = ()
     send: tuple[SendSpec, ...] = ()
+    own_binds: tuple[str, ...] = ()
+    """Addresses of sockets that are this leg's own; empty: those of the relay. For client legs: two
+    that ask the same server from one socket could not be told apart."""
 
 
 # --- to the front ---------------------------------------------------------------------------------

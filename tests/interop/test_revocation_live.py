@@ -5,6 +5,7 @@ are told. And what ends by itself: a certificate of a few seconds.
 from __future__ import annotations
 
 import datetime
+import signal
 import socket
 import ssl
 import statistics
@@ -99,6 +100,11 @@ class Watching:
 
     def said(self) -> str:
         return self._said.read_text()
+
+    def stop(self) -> None:
+        """Ends it as Ctrl-C would."""
+        self._process.send_signal(signal.SIGINT)
+        assert self._process.wait(timeout=30) == 0, self.said()
 
     def end(self) -> str:
         """What it said, when it has ended by itself."""

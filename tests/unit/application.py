@@ -124,7 +124,12 @@ class Node:
         self.board = Switchboard(self.relay, Hub(HubLimits(grace_s=grace_s)), Ledger(kept=kept))
         policy = load("standard")
         self.sessions = Sessions(
-            self.board, ingest=policy, delivery=policy, make_identity=FakeIdentity, most=most
+            self.board,
+            ingest=policy,
+            delivery=policy,
+            node=policy,
+            make_identity=FakeIdentity,
+            most=most,
         )
         permissions = Permissions(self.settings, TokenVerifier(self.key))
         self.ts_ingest = None

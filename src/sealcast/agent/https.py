@@ -145,7 +145,7 @@ def ask(
             content,
         )
     if not 200 <= answer.status < 300:
-        raise _refusal(answer)
+        raise refusal(answer)
     return answer
 
 
@@ -177,8 +177,8 @@ class _Problem(msgspec.Struct):
     title: str = ""
 
 
-def _refusal(answer: Answer) -> RemoteError:
-    """What the node said, in its own words."""
+def refusal(answer: Answer) -> RemoteError:
+    """What the node said in an answer that is no success, in its own words."""
     try:
         told = msgspec.json.decode(answer.body, type=_Problem)
     except msgspec.DecodeError:

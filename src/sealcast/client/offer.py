@@ -35,7 +35,7 @@ from sealcast.sdp import (
     Setup,
     Way,
 )
-from sealcast.sdp.codecs import carried
+from sealcast.sdp.codecs import carried, h264_profile
 from sealcast.wire import CodecName, Kind, ReceiveSpec
 
 PROFILE: Final = "UDP/TLS/RTP/SAVPF"
@@ -128,6 +128,8 @@ class AgreedTrack:
     clock_rate: int
     channels: int
     spec: ReceiveSpec
+    profile_level_id: str | None = None
+    """H264's, as the answer says it."""
 
 
 def agreed_tracks(answer: Offer) -> tuple[AgreedTrack, ...]:
@@ -163,4 +165,25 @@ def _agreed(answer: Offer) -> Iterator[AgreedTrack]:
                 nack="nack" in codec.feedback,
                 pli="nack pli" in codec.feedback,
             ),
+            profile_level_id=str(h264_profile(codec)) if name == "H264" else None,
         )
+
+
+def sockets_for(candidates: Sequence[str]) -> tuple[str, ...]:
+    """Where to bind ("ip:port") to reach `candidates`: a socket of each family that they have.
+
+    A candidate on a loopback address is reached from a loopback address alone. SDP.NO_ICE without
+    any candidate.
+    """
+    found = []
+    for candidate in candidates:
+        host = candidate.rpartition(":")[0]
+        if host.startswith("127."):
+            found.append("127.0.0.1:0")
+        elif host == "[::1]":
+            found.append("[::1]:0")
+        else:
+            found.append("[::]:0" if host.startswith("[") else "0.0.0.0:0")
+    if not found:
+        raise RemoteError("SDP.NO_ICE", "The answer has no candidate that could be reached.")
+    return tuple(dict.fromkeys(found))

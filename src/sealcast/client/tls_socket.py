@@ -16,7 +16,7 @@ import io
 import socket
 from typing import Final, Literal
 
-from sealcast.tls import TlsClient, TlsError, TlsIdentity, TlsServer
+from sealcast.tls import TlsClient, TlsError, TlsIdentity, TlsPolicy, TlsServer
 from sealcast.wire import TlsFacts
 
 _SOCKET_BYTES: Final = 65_536
@@ -31,7 +31,11 @@ class TlsSocket:
 
     @staticmethod
     def open(
-        plain: socket.socket, server: TlsServer, identity: TlsIdentity | None = None
+        plain: socket.socket,
+        server: TlsServer,
+        identity: TlsIdentity | None = None,
+        *,
+        policy: TlsPolicy | None = None,
     ) -> TlsSocket:
         """Shakes hands over `plain`, which is closed if that fails.
 
@@ -39,7 +43,7 @@ class TlsSocket:
         timeout ends a step of it.
         """
         try:
-            client = TlsClient(server, identity)
+            client = TlsClient(server, identity, policy=policy)
             return TlsSocket(client, plain, _shake_hands(client, plain))
         except BaseException:
             plain.close()

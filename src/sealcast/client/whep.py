@@ -24,7 +24,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from sealcast import wire
-from sealcast.client.offer import AgreedTrack, agreed_tracks, build_offer
+from sealcast.client.offer import AgreedTrack, agreed_tracks, build_offer, sockets_for
 from sealcast.errors import LocalError, RemoteError, SealcastError
 from sealcast.keying import dtls_srtp
 from sealcast.keying.agreement import Identity, Proof
@@ -214,7 +214,7 @@ class ViewerSession:
             dtls=grant.dtls,
             receive=tuple(track.spec for track in self.tracks),
         )
-        self._relay = relay = Relay(binds=_binds(spec.ice.remote_candidates))
+        self._relay = relay = Relay(binds=list(sockets_for(spec.ice.remote_candidates)))
         for track in self.tracks:
             relay.add_track(track.track, track.kind, track.codec, track.clock_rate)
             tap = relay.frame_tap(track.track)
@@ -387,22 +387,3 @@ def _context(ca_file: Path | None) -> tuple[ssl.SSLContext, _SeenHandshake]:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslobject_class = Recording
     return context, seen
-
-
-def _binds(candidates: tuple[str, ...]) -> list[str]:
-    """A socket of each family that the node can be reached by.
-
-    A candidate on a loopback address is reached from a loopback address alone.
-    """
-    found = []
-    for candidate in candidates:
-        host = candidate.rpartition(":")[0]
-        if host.startswith("127."):
-            found.append("127.0.0.1:0")
-        elif host == "[::1]":
-            found.append("[::1]:0")
-        else:
-            found.append("[::]:0" if host.startswith("[") else "0.0.0.0:0")
-    if not found:
-        raise RemoteError("SDP.NO_ICE", "The answer has no candidate that could be reached.")
-    return list(dict.fromkeys(found))

@@ -30,6 +30,7 @@ from sealcast.codes import (
     identity,
     media,
     node,
+    pull,
     relay,
     sdp,
     spiffe,
@@ -59,6 +60,7 @@ _AREAS: Final = (
     relay,
     streams,
     media,
+    pull,
     ends,
     node,
 )

@@ -21,6 +21,12 @@ _SIGNALLING: Final = answers(
     ),
     (
         500,
+        "IDENTITY.NOT_FOR_CLIENTS",
+        "The certificate to show to another node is for servers only (extended key usage).",
+        "Get one for clients: sealcast identity token node/NAME --as client.",
+    ),
+    (
+        500,
         "IDENTITY.CERTIFICATE_MALFORMED",
         "A certificate or key file cannot be read.",
         "Restore the file from a backup, or remove it so that a new one is made.",

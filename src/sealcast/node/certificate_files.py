@@ -20,16 +20,24 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sealcast.errors import LocalError
 from sealcast.identity.private_files import read_private
+from sealcast.identity.profiles import Side
 from sealcast.node.state_folder import KeyPair
 
 Stamp = tuple[tuple[int, ...] | None, ...]
 """Of each file what changes with its content, name or mode; None where there is none."""
+
+
+_NOT_FOR: Final = {
+    Side.SERVER: "IDENTITY.NOT_FOR_SERVERS",
+    Side.CLIENT: "IDENTITY.NOT_FOR_CLIENTS",
+}
 
 
 class _Changes:
@@ -49,12 +57,15 @@ class _Changes:
 
 
 class FilePair:
-    """A door's chain and key."""
+    """A chain and a key: a door's, or of a connection that the node opens."""
 
-    def __init__(self, chain: Path, key: Path) -> None:
-        """IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED, IDENTITY.CERTIFICATE_MALFORMED,
-        IDENTITY.NOT_FOR_SERVERS.
+    def __init__(self, chain: Path, key: Path, *, side: Side = Side.SERVER) -> None:
+        """`side` is the end at which the pair is shown: a door is a server.
+
+        IDENTITY.KEY_UNREADABLE, IDENTITY.KEY_EXPOSED, IDENTITY.CERTIFICATE_MALFORMED,
+        IDENTITY.NOT_FOR_SERVERS, IDENTITY.NOT_FOR_CLIENTS.
         """
+        self._side = side
         self._chain, self._key = chain.expanduser(), key.expanduser()
         self._changes = _Changes((self._chain, self._key))
         self._pair = self._read()
@@ -74,8 +85,8 @@ class FilePair:
 
     def _read(self) -> KeyPair:
         chain = _read(self._chain)
-        if not _is_for_servers(chain):
-            raise LocalError("IDENTITY.NOT_FOR_SERVERS", f"It is {self._chain}.")
+        if not _is_for(self._side, chain):
+            raise LocalError(_NOT_FOR[self._side], f"It is {self._chain}.")
         try:
             return KeyPair(chain, read_private(self._key))
         except OSError as error:
@@ -114,7 +125,7 @@ def _read(file: Path) -> bytes:
         raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", f"{file}: {error.strerror}.") from error
 
 
-def _is_for_servers(chain_pem: bytes) -> bool:
+def _is_for(side: Side, chain_pem: bytes) -> bool:
     """RFC 5280 §4.2.1.12: without the extension a certificate is for everything. What cannot be
     read here, the front reads, or says why not.
     """
@@ -123,7 +134,7 @@ def _is_for_servers(chain_pem: bytes) -> bool:
         usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         return True
-    either = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    either = (side.usage, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
     return any(usage in usages for usage in either)
 
 

@@ -63,6 +63,16 @@ class _Standing:
     end: End
     about: Mapping[str, object]
 
+    @property
+    def ends(self) -> float:
+        return self.certificate.not_after_unix + self.grace_s
+
+    @property
+    def announced(self) -> float:
+        certificate = self.certificate
+        life = certificate.not_after_unix - certificate.not_before_unix
+        return certificate.not_after_unix - min(life * ANNOUNCED_SHARE, ANNOUNCED_S)
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -94,7 +104,7 @@ class Certified:
         about: Mapping[str, object],
     ) -> None:
         """`key` was opened at `door` with `certificate`; None changes nothing. `about` is for the
-        log.
+        log. What is known already stands on this one from now on.
 
         It may be revoked, or its root trusted no more, since the handshake: then it ends here.
         """
@@ -103,17 +113,17 @@ class Certified:
         standing = _Standing(certificate, door, grace_s, end, about)
         reason = self._reason(standing)
         if reason is not None:
+            self._standing.pop(key, None)
             self._revoke(standing, reason)
             return
         if not self._is_trusted(standing):
+            self._standing.pop(key, None)
             self._distrust(standing)
             return
         self._standing[key] = standing
         if key[0] == "leg":
-            life = certificate.not_after_unix - certificate.not_before_unix
-            told = certificate.not_after_unix - min(life * ANNOUNCED_SHARE, ANNOUNCED_S)
-            self._put(told, key, is_end=False)
-        self._put(certificate.not_after_unix + grace_s, key, is_end=True)
+            self._put(standing.announced, key, is_end=False)
+        self._put(standing.ends, key, is_end=True)
 
     def remove(self, key: Key) -> None:
         """It is over. What is not known changes nothing."""
@@ -156,7 +166,8 @@ class Certified:
         while self._agenda and self._agenda[0][0] <= now:
             _when, _number, key, is_end = heapq.heappop(self._agenda)
             standing = self._standing.get(key)
-            if standing is None:
+            # It may stand on a newer certificate than the one that this was noted for.
+            if standing is None or (standing.ends if is_end else standing.announced) > now:
                 continue
             if is_end:
                 del self._standing[key]
@@ -195,7 +206,7 @@ class Certified:
             "the certificate of a leg is about to expire",
             **standing.about,
             until=_time(standing.certificate.not_after_unix),
-            ends=_time(standing.certificate.not_after_unix + standing.grace_s),
+            ends=_time(standing.ends),
         )
 
 

@@ -332,6 +332,35 @@ class Spiffe(_Table, frozen=True):
     ] = ""
 
 
+class Pull(_Table, frozen=True, rename={"from_": "from", "as_": "as"}):
+    """A stream that this node takes from another one, for viewers of its own."""
+
+    stream: Annotated[StreamName, Meta(description="its name at the other node")]
+    from_: Annotated[
+        str,
+        Meta(
+            pattern=r"^https://[^/?#@\s]+$",
+            description="must be the other node's door secure, as in https://origin.example:8444",
+        ),
+    ]
+    as_: Annotated[str, Meta(description="its name here; empty: the same as there")] = ""
+    certificate: Annotated[
+        str,
+        Meta(
+            description="PEM file of the chain that this node shows, of the profile node, for "
+            "clients; empty: the authority of [identity] issues one"
+        ),
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file of that chain's private key, mode 0600")] = ""
+    trust: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities that prove the other node; empty: the "
+            "authority of [identity]"
+        ),
+    ] = ""
+
+
 class Config(_Table, frozen=True):
     """The whole of `sealcast.toml`. Every key has a default: an empty file is a valid one.
 
@@ -351,6 +380,9 @@ class Config(_Table, frozen=True):
     ] = field(default_factory=usual_rules)
     streams: dict[StreamName, StreamRule] = field(default_factory=dict)
     ingest: Ingest = field(default_factory=Ingest)
+    pull: Annotated[
+        list[Pull], Meta(description="streams that this node takes from other nodes")
+    ] = field(default_factory=list)
     cors: Cors = field(default_factory=Cors)
 
     def state_dir(self) -> Path:

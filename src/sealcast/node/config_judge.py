@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import msgspec
 from msgspec import Meta, Struct
 
+from sealcast.agent.https import Address
+from sealcast.errors import LocalError, RemoteError
 from sealcast.node.config_words import WORDS, word_flaws
 from sealcast.node.toml_lines import line_of
 from sealcast.permission.rules import Who, rule_flaws
+from sealcast.streams import check_stream_name
 
 if TYPE_CHECKING:
-    from sealcast.node.config import Config
+    from sealcast.node.config import Config, Pull
 
 Steps = tuple[str | int, ...]
 
@@ -72,7 +75,9 @@ def judge(value: object, kind: Any, steps: Steps, text: str) -> Iterator[Complai
 def _judge_table(
     value: dict[str, object], table: type[Struct], steps: Steps, text: str
 ) -> Iterator[Complaint]:
-    kinds = get_type_hints(table, include_extras=True)
+    hints = get_type_hints(table, include_extras=True)
+    # By the name in the file: a key may be a word that Python keeps for itself.
+    kinds = {known.encode_name: hints[known.name] for known in msgspec.structs.fields(table)}
     for key, entry in value.items():
         if key in kinds:
             yield from judge(entry, kinds[key], (*steps, key), text)
@@ -181,6 +186,7 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
                 f"media.advertise: {address!r} is not an IP address",
                 line_of(text, ("media", "advertise")),
             )
+    yield from _judge_pulls(config, text)
     trust_domain = config.node.trust_domain
     for index, rule in enumerate(config.permissions):
         for key, sentence in rule_flaws(rule, trust_domain):
@@ -199,6 +205,44 @@ def judge_meaning(config: Config, text: str) -> Iterator[Complaint]:
                     f"{where}: {publisher!r}: {error}",
                     line_of(text, ("streams", name, "publishers")),
                 )
+
+
+def _judge_pulls(config: Config, text: str) -> Iterator[Complaint]:
+    named: dict[str, int] = {}
+    for index, pull in enumerate(config.pull):
+        for key, sentence in _pull_flaws(config, pull, named):
+            steps: Steps = ("pull", index, key)
+            where = _dotted(steps)
+            # What is missing stands nowhere; its table does.
+            line = line_of(text, steps) or line_of(text, steps[:2])
+            yield Complaint("CONFIG.BAD_VALUE", where, f"{where} {sentence}", line)
+        named.setdefault(pull.as_ or pull.stream, index)
+
+
+def _pull_flaws(config: Config, pull: Pull, named: dict[str, int]) -> Iterator[tuple[str, str]]:
+    try:
+        Address.of(pull.from_)
+    except LocalError as error:
+        yield "from", f"is no address: {error.detail}"
+    if pull.as_:
+        try:
+            check_stream_name(pull.as_)
+        except RemoteError as error:
+            yield "as", f"is no name of a stream: {error.detail}"
+    here = pull.as_ or pull.stream
+    if here in named:
+        key = "as" if pull.as_ else "stream"
+        yield key, f"names {here}, which pull[{named[here] + 1}] takes already"
+    if bool(pull.certificate) != bool(pull.key):
+        missing, there = ("key", "certificate") if pull.certificate else ("certificate", "key")
+        yield missing, f"is missing: pull[…].{there} comes with it"
+    if config.identity.authority:
+        return
+    # The throw-away authority is known to nobody else: no other node would take its word.
+    if not pull.certificate:
+        yield "certificate", "is missing: without [identity] no authority issues one"
+    if not pull.trust:
+        yield "trust", "is missing: without [identity] nothing proves the other node"
 
 
 def _plain(kind: Any) -> Any:

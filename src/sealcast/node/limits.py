@@ -63,3 +63,20 @@ with what was known before."""
 RENEWAL_AGAIN_S: Final = 900
 """How long an agent is told to wait before it asks again when to renew (RFC 9773 §4.3). After a
 theft everybody has to hear of it in time (`sealcast.identity.rolling.OVERLAP_AFTER_A_THEFT`)."""
+
+PULL_AGAIN_S: Final = 0.5
+"""After a pull that failed the next question comes this much later, give or take a half; twice as
+much each time."""
+PULL_AGAIN_MOST_S: Final = 30.0
+"""And never later than this."""
+PULL_ABSENT_AGAIN_S: Final = 2.0
+"""While the origin waits for its publisher."""
+PULL_STEADY_S: Final = 5.0
+"""A leg that lasted this long was a success, whatever ended it."""
+PULL_LOOK_S: Final = 1.0
+"""How often a pull looks whether a certificate is newer."""
+PULL_RENEW_SHARE: Final = 1 / 4
+"""When this much of the life of the origin's certificate is left, it should have another one: nodes
+renew at two thirds at the latest."""
+PULL_CANDIDATES: Final = 16
+"""Addresses of an origin that are tried; the relay takes no more."""

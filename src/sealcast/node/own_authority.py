@@ -65,7 +65,9 @@ def open_authority(config: Config) -> Authority | None:
 
 
 class OwnPair:
-    """The node's server certificate, issued by its own authority."""
+    """The node's own certificate, issued by its own authority: its doors', or the one that it shows
+    to other nodes.
+    """
 
     def __init__(
         self,
@@ -73,12 +75,16 @@ class OwnPair:
         names: Sequence[str],
         now: datetime.datetime,
         kept: KeptPair | None = None,
+        *,
+        side: Side = Side.SERVER,
     ) -> None:
         """Issues one at once, and keeps it. Where the store cannot be written for the moment it is
         the one that was kept, if that still holds. The codes of `Authority.issue`.
         """
         self._authority = authority
-        self._wanted = Wanted(node_name(names[0]), _PROFILE, side=Side.SERVER, hosts=tuple(names))
+        self._side = side
+        hosts = tuple(names) if side is Side.SERVER else ()
+        self._wanted = Wanted(node_name(names[0]), _PROFILE, side=side, hosts=hosts)
         self._failed_at: datetime.datetime | None = None
         self._kept = kept
         try:
@@ -149,6 +155,7 @@ class OwnPair:
         _log.info(
             "own certificate issued",
             identity=issued.name,
+            side=self._side.value,
             serial=issued.serial,
             until=f"{self._lifetime.not_after:%Y-%m-%d %H:%M:%SZ}",
         )
@@ -164,7 +171,7 @@ class OwnPair:
             )
 
     def _issuing(self, now: datetime.datetime) -> str:
-        return self._authority.issuer(Side.SERVER, now).serial
+        return self._authority.issuer(self._side, now).serial
 
 
 class OwnBundle:

@@ -70,6 +70,9 @@ def check_root(
         )
 
 
+_NODE: Final = "node"
+
+
 class Permissions:
     """The rules of one configuration."""
 
@@ -111,7 +114,14 @@ class Permissions:
         subject = subject_of(identity, self._book.trust_domain)
         if not isinstance(subject, Certificate):
             return None
-        return frozenset(_ROLES[verb] for verb in subject.ceiling if verb in _ROLES)
+        roles = frozenset(_ROLES[verb] for verb in subject.ceiling if verb in _ROLES)
+        # What a node watches it hands on: a leg of a role of its own, by a policy of its own.
+        return frozenset({Role.NODE}) if self.is_node(identity) and roles else roles
+
+    def is_node(self, identity: Identity) -> bool:
+        """Whether a certificate is another node's, by its profile."""
+        subject = subject_of(identity, self._book.trust_domain)
+        return isinstance(subject, Certificate) and subject.profile == _NODE
 
     def may_publish(self, stream: str, identity: Identity, door: str) -> Identity:
         """`identity` itself if its certificate may publish `stream`; IDENTITY.NOT_ALLOWED."""

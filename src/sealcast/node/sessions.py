@@ -62,6 +62,8 @@ class Caller:
     """What that certificate is good for at most."""
     door: str = ""
     """Through which it came."""
+    role: Role = Role.DELIVERY
+    """Of a leg that it opens: NODE for another node that watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,18 @@ class Sessions:
         *,
         ingest: Policy,
         delivery: Policy,
+        node: Policy,
         make_identity: Callable[[], LegIdentity],
         most: int,
         advertise: Sequence[str] = (),
+        us: Identity | None = None,
     ) -> None:
-        """`most` is how many legs the relay carries."""
+        """`most` is how many legs the relay carries, `us` how the doors' certificate names us."""
         self._board = switchboard
         self._most = most
         self._ingest = ingest
-        self._delivery = delivery
+        self._policies = {Role.INGEST: ingest, Role.DELIVERY: delivery, Role.NODE: node}
+        self._us = us
         self._make_identity = make_identity
         self._advertise = tuple(advertise)
         self._by_id: dict[str, MediaSession] = {}
@@ -183,8 +188,7 @@ class Sessions:
         )
         board.stir(stream)
         session = self._remember(leg, stream, Verb.PUBLISH, caller, offer, answer.answer)
-        grace_s = self._ingest.identities.expired_grace_s
-        board.stands_on(leg, caller.certificate, caller.door, grace_s)
+        self._stands_on(session, caller)
         return session
 
     async def watch(self, stream: str, body: bytes, caller: Caller) -> MediaSession:
@@ -194,7 +198,8 @@ class Sessions:
             self._check_room()
             board = self._board
             offer = read_offer(body)
-            grant = admit(dtls_srtp.claim(offer), _channel(caller), Role.DELIVERY, self._delivery)
+            policy = self._policies[caller.role]
+            grant = admit(dtls_srtp.claim(offer), _channel(caller), caller.role, policy)
             tracks = await board.watchable(stream, limits.READY_WAIT_S)
             self._check_room()  # others came while this one waited
             leg = board.ledger.new_id()
@@ -215,21 +220,33 @@ class Sessions:
                 board.carry_out(board.hub.leave(leg, time.monotonic()))
                 raise
         except SealcastError as error:
-            self._refuse(Role.DELIVERY, error, whep.WAY, stream, caller)
+            self._refuse(caller.role, error, whep.WAY, stream, caller)
             raise
         board.ledger.open(
             leg,
             grant=grant,
             way=whep.WAY,
             stream=stream,
-            local=Identity(str(transport.fingerprint.value), Proof.FINGERPRINT),
+            local=self._local(caller, transport),
             now=time.time(),
             signalling_ms=(time.perf_counter() - began) * 1000,
         )
         session = self._remember(leg, stream, Verb.WATCH, caller, offer, answer.answer)
-        grace_s = self._delivery.identities.expired_grace_s
-        board.stands_on(leg, caller.certificate, caller.door, grace_s)
+        self._stands_on(session, caller)
         return session
+
+    # ---- a newer certificate -----------------------------------------------------------------
+
+    def renewed(self, session: MediaSession, caller: Caller) -> None:
+        """The holder of a session showed a certificate: its leg stands on this one from now on, not
+        on the one that opened it. Media goes on as it was.
+
+        The caller must have found out that it is the holder, and may still do what it does.
+        IDENTITY.NOT_ALLOWED without a certificate.
+        """
+        if caller.certificate is None:
+            raise RemoteError("IDENTITY.NOT_ALLOWED", "The session was not opened by certificate.")
+        self._stands_on(session, caller)
 
     # ---- PATCH, DELETE -----------------------------------------------------------------------
 
@@ -268,6 +285,18 @@ class Sessions:
         self._board.end(session.held.leg, "LEG.DELETED")
 
     # ---- inside ------------------------------------------------------------------------------
+
+    def _local(self, caller: Caller, transport: LocalTransport) -> Identity:
+        """What we are to a caller: to another node, who our certificate says; else the fingerprint
+        of the answer.
+        """
+        if caller.role is Role.NODE and self._us is not None:
+            return self._us
+        return Identity(str(transport.fingerprint.value), Proof.FINGERPRINT)
+
+    def _stands_on(self, session: MediaSession, caller: Caller) -> None:
+        grace_s = self._policies[caller.role].identities.expired_grace_s
+        self._board.stands_on(session.held.leg, caller.certificate, caller.door, grace_s)
 
     async def _restart(self, leg: int, local: IceCredentials, remote: IceCredentials) -> None:
         """Raises what the relay refuses; its answer must not hold up the event loop."""

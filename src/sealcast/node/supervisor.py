@@ -29,6 +29,7 @@ import structlog
 from sealcast import wire
 from sealcast.errors import LocalError, SealcastError
 from sealcast.identity.accounts import ACCOUNTS_FILE, Accounts
+from sealcast.identity.names import SCHEME
 from sealcast.identity.reserve import SHARE_OF_A_START, Reserve, with_reserve
 from sealcast.identity.revocation import Revocations
 from sealcast.keying.agreement import Identity, Proof
@@ -38,16 +39,18 @@ from sealcast.node.acme_at_work import AcmeAtWork, begin_acme
 from sealcast.node.api.app import AppParts, build
 from sealcast.node.application_server import ApplicationServer, PrivateSocket
 from sealcast.node.certificate_sources import FixedBundle, Source, ThrowAwayPair
-from sealcast.node.config import Config, Policy
+from sealcast.node.config import Config, Policy, Pull
 from sealcast.node.config_words import ACME
 from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.doors import INGEST_TS, ROLES, Sources, open_doors, plans, usable
 from sealcast.node.kept_pair import KeptPair
 from sealcast.node.knocks import Knocks
 from sealcast.node.measure import Measure
-from sealcast.node.own_authority import OwnBundle, OwnPair, OwnRoots, open_authority
+from sealcast.node.own_authority import OwnBundle, OwnPair, OwnRoots, node_name, open_authority
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import native_refusal
+from sealcast.node.pull import Paths, Pulls
+from sealcast.node.pull.ends import EndMaker, EndSources
 from sealcast.node.reserve_watch import ReserveWatch
 from sealcast.node.revocation_watch import RevocationWatch
 from sealcast.node.sessions import Sessions
@@ -80,6 +83,7 @@ class _Parts:
     switchboard: Switchboard | None = None
     measure: Measure | None = None
     ts_ingest: TsIngest | None = None
+    pulls: Pulls | None = None
     acme: AcmeAtWork | None = None
     revocation_watch: RevocationWatch | None = None
     spiffe: SpiffeAtWork | None = None
@@ -150,10 +154,21 @@ class Node:
             board,
             ingest=load(config.policy.ingest),
             delivery=load(config.policy.delivery),
+            node=load(config.policy.node),
             make_identity=MediaIdentity.generate,
             most=RELAY_LEGS,
             advertise=config.media.advertise,
+            us=_us(config, authority),
         )
+        paths = Paths()
+        parts.pulls = pulls = Pulls(
+            board,
+            policy=load(config.policy.node),
+            make_identity=MediaIdentity.generate,
+            paths=paths,
+            trust_domain=config.node.trust_domain,
+        )
+        taken = await asyncio.to_thread(_pull_ends, config, authority, now)
         parts.measure = measure = Measure(board)
         permissions = Permissions(config, state.verifier, own_roots)
 
@@ -186,6 +201,8 @@ class Node:
                 ts_ingest=ts_ingest,
                 doors=keeper,
                 authority=authority,
+                paths=paths,
+                pulls=pulls,
                 secure_port=_first_port(config.doors.secure.bind),
                 cors_origins=config.cors.origins,
                 ice_servers=config.media.ice_servers,
@@ -217,6 +234,7 @@ class Node:
         if parts.acme is not None and parts.acme.addresses:
             self.addresses["http-01"] = parts.acme.addresses
         self.addresses["media"] = relay.local_addresses()
+        pulls.begin(taken)
 
     async def stop(self) -> None:
         """Stop everything that was started, in order; more than once does no harm."""
@@ -224,6 +242,8 @@ class Node:
         parts.knocks.tell(math.inf)
         for task in parts.rounds:
             task.cancel()
+        if parts.pulls is not None:
+            parts.pulls.stop()
         if parts.revocation_watch is not None:
             await parts.revocation_watch.stop()
         if parts.switchboard is not None:
@@ -387,6 +407,22 @@ def _sources(
         return Sources(ThrowAwayPair(state, config.node.names, now), bundle)
     pair = OwnPair(authority, config.node.names, now, KeptPair(state.path))
     return Sources(pair, OwnBundle(authority, now))
+
+
+def _pull_ends(
+    config: Config, authority: Authority | None, now: datetime.datetime
+) -> list[tuple[Pull, EndSources]]:
+    """What each pull shows and trusts. Blocks."""
+    maker = EndMaker(config, authority)
+    return [(pull, maker.of(pull, now)) for pull in config.pull]
+
+
+def _us(config: Config, authority: Authority | None) -> Identity:
+    """Who the doors' certificate says that we are."""
+    name = config.node.names[0]
+    if authority is not None:
+        name = f"{SCHEME}{authority.trust_domain}/{node_name(name)}"
+    return Identity(name, Proof.CERTIFICATE)
 
 
 def _name_exceptions(config: Config) -> None:

@@ -52,7 +52,9 @@ class Access:
             stream, bearer(request), facts.facts.peer, facts.door, time.time()
         )
         public = self._permissions.is_public(stream)
-        return _caller(request, who, self._permissions.roles(who), public=public)
+        role = Role.NODE if self._permissions.is_node(who) else Role.DELIVERY
+        roles = self._permissions.roles(who)
+        return _caller(request, who, roles, public=public, role=role)
 
     def administrator(self, request: Request) -> Identity:
         """Who administers."""
@@ -85,7 +87,12 @@ class Access:
 
 
 def _caller(
-    request: Request, identity: Identity, roles: frozenset[Role] | None, *, public: bool = False
+    request: Request,
+    identity: Identity,
+    roles: frozenset[Role] | None,
+    *,
+    public: bool = False,
+    role: Role = Role.INGEST,
 ) -> Caller:
     facts = facts_of(request)
     return Caller(
@@ -96,4 +103,5 @@ def _caller(
         certificate=facts.facts.peer if identity.proof is Proof.CERTIFICATE else None,
         roles=roles,
         door=facts.door,
+        role=role,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,6 +24,7 @@ from sealcast.node.api.identity import IdentityApi
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
 from sealcast.node.api.origin import OriginOnlyReads
+from sealcast.node.api.pulls import PullsApi
 from sealcast.node.api.refusals import Refusals
 from sealcast.node.api.state import StateApi
 from sealcast.node.api.uploads import UploadsApi
@@ -31,6 +32,7 @@ from sealcast.node.door_keeping import DoorKeeper
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
 from sealcast.node.ports import FrontPort
+from sealcast.node.pull import Paths, Pulls
 from sealcast.node.sessions import Sessions
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.ts_ingest import TsIngest
@@ -53,6 +55,9 @@ class AppParts:
     """The node's own; None with the throw-away one. Its store blocks: call it in a thread."""
     secure_port: int | None = None
     """Where renewals come in, if it is known beforehand."""
+    paths: Paths = field(default_factory=Paths)
+    """Over which nodes streams come here."""
+    pulls: Pulls | None = None
     cors_origins: Sequence[str] = ()
     ice_servers: Sequence[str] = ()
     more_routes: Sequence[BaseRoute] = ()
@@ -71,6 +76,7 @@ def build(parts: AppParts) -> ASGIApp:
         access=access,
         refusals=refusals,
         cors=cors,
+        paths=parts.paths,
         ice_servers=parts.ice_servers,
     )
     state = StateApi(
@@ -105,6 +111,7 @@ def build(parts: AppParts) -> ASGIApp:
             *IdentitiesApi(parts.authority, parts.switchboard, access).routes(),
             *own,
             *doors,
+            *([] if parts.pulls is None else PullsApi(parts.pulls, access).routes()),
             *parts.more_routes,
         ],
         exception_handlers={

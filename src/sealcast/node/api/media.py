@@ -23,6 +23,7 @@ from sealcast.node.api.body import read_body
 from sealcast.node.api.cors import Cors
 from sealcast.node.api.refusals import Refusals, concerns
 from sealcast.node.measure import Measure
+from sealcast.node.pull import NODE_HEADER, PATH_HEADER, Paths
 from sealcast.node.sessions import Held, MediaSession, Sessions
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Role
@@ -48,6 +49,7 @@ class MediaApi:
         access: Access,
         refusals: Refusals,
         cors: Cors,
+        paths: Paths,
         ice_servers: Sequence[str],
     ) -> None:
         self._sessions = sessions
@@ -56,11 +58,12 @@ class MediaApi:
         self._access = access
         self._refusals = refusals
         self._cors = cors
+        self._paths = paths
         # RFC 9725 §4.6.
         self._link = ", ".join(f'<{server}>; rel="ice-server"' for server in ice_servers)
 
     def routes(self) -> list[BaseRoute]:
-        """`/whip/<stream>`, `/whep/<stream>`, `/sessions/<id>` and `/sessions/<id>/leg`."""
+        """`/whip/<stream>`, `/whep/<stream>`, `/sessions/<id>` and what is below it."""
         post = {"accept-post": SDP_TYPE}
         patch = {"accept-patch": FRAGMENT_TYPE}
         return [
@@ -69,6 +72,7 @@ class MediaApi:
             self._route(
                 "/sessions/{id}", _SESSION_METHODS, patch, PATCH=self._patch, DELETE=self._delete
             ),
+            self._route("/sessions/{id}/renewal", _ENDPOINT_METHODS, {}, POST=self._renewal),
             self._route("/sessions/{id}/leg", _LEG_METHODS, {}, GET=self._leg, HEAD=self._leg),
         ]
 
@@ -111,8 +115,15 @@ class MediaApi:
     async def _whep(self, request: Request) -> Response:
         stream = request.path_params["stream"]
         caller = self._access.viewer(request, stream)
+        concerns(request, caller.role)
+        if caller.role is Role.NODE:
+            self._paths.check_asker(stream, request.headers.get(NODE_HEADER))
         body = await read_body(request, SDP_TYPE, limits.SDP_BYTES)
-        return self._created(await self._sessions.watch(stream, body, caller))
+        session = await self._sessions.watch(stream, body, caller)
+        response = self._created(session)
+        if caller.role is Role.NODE:
+            response.headers[PATH_HEADER] = self._paths.tell(stream, session.held.leg)
+        return response
 
     def _created(self, session: MediaSession) -> Response:
         headers = {
@@ -147,6 +158,17 @@ class MediaApi:
     async def _delete(self, request: Request) -> Response:
         self._sessions.delete(self._living(request))
         return Response(status_code=200)
+
+    async def _renewal(self, request: Request) -> Response:
+        """The holder of a session by certificate shows a newer one, over the connection of this
+        request; whoever may not have the stream any more is told so.
+        """
+        session = self._living(request)
+        held = session.held
+        publishes = held.verb is Verb.PUBLISH
+        asked = self._access.publisher if publishes else self._access.viewer
+        self._sessions.renewed(session, asked(request, held.stream))
+        return Response(status_code=204)
 
     async def _leg(self, request: Request) -> Response:
         """The leg as the ledger has it, also when it is over: a page can show why it failed."""
