@@ -248,7 +248,7 @@ def test_a_renewal_of_the_edge_costs_no_frame_and_what_is_not_renewed_ends(tmp_p
     require("core")
     require("ffmpeg")
     life = datetime.timedelta(seconds=30)
-    with origin_node(tmp_path) as origin:
+    with origin_node(tmp_path, RULES + '[policy]\nnode = "strict"\n') as origin:
         assert origin.own is not None
         folder = tmp_path / "edge-1"
         files = client_pair(origin.own, folder, EDGE, life)
@@ -259,14 +259,15 @@ def test_a_renewal_of_the_edge_costs_no_frame_and_what_is_not_renewed_ends(tmp_p
             encoder(origin, tmp_path),
         ):
             leg = wait_live(edge)["leg"]
-            agent = subprocess.Popen(
-                [
-                    *(*COMMAND, "agent", "--identity", str(folder / "node-edge-1")),
-                    *("--node", f"https://127.0.0.1:{origin.secure_port}"),
-                ],
-                stdout=(tmp_path / "agent.log").open("wb"),
-                stderr=subprocess.STDOUT,
-            )
+            with (tmp_path / "agent.log").open("wb") as log:
+                agent = subprocess.Popen(
+                    [
+                        *(*COMMAND, "agent", "--identity", str(folder / "node-edge-1")),
+                        *("--node", f"https://127.0.0.1:{origin.secure_port}"),
+                    ],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
             try:
                 steps = asyncio.run(_steps(edge, lambda: pulled(edge)["renewals"] >= 2))
                 assert pulled(edge)["leg"] == leg, "the leg went on"

@@ -98,8 +98,10 @@ class _Held:
     origin: Proved
     begun: float
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    renew_again: float = 0.0
-    """Not before this, by the monotonic clock."""
+    patient_until: float = 0.0
+    """After a renewal that failed, none is tried before this; by the monotonic clock."""
+    seen_until: float = 0.0
+    """The origin's certificate of now is not asked for again before this."""
 
 
 class Pulls:
@@ -355,22 +357,22 @@ class _Pulling:
         await asyncio.to_thread(self._look)
         newer = self._sources.pair.current() != held.ends.pair
         left_s, due = _left(held.origin, time.time())
-        if now < held.renew_again or not (newer or due):
+        if now < held.patient_until or not (newer or (due and now >= held.seen_until)):
             return
-        # An origin that has not renewed its own is asked again, the sooner the less is left.
-        held.renew_again = now + max(limits.PULL_LOOK_S, left_s / 4)
         try:
             ends = await asyncio.to_thread(self._sources.now)
             origin = await asyncio.to_thread(self._origin.renew, held.answered, ends)
         except SealcastError as error:
             # The leg stands as it did, until one of the two certificates ends.
-            held.renew_again = now + max(limits.PULL_LOOK_S, min(left_s, _until(held.ends)) / 4)
+            held.patient_until = now + max(limits.PULL_LOOK_S, min(left_s, _until(held.ends)) / 4)
             self._board.count_refusal(Role.NODE, error.code)
             self._say("a pull is not renewed yet", error)
             return
         if held.over.is_set():
             return
-        is_news = newer or origin.facts.own_sha256 != held.origin.facts.own_sha256
+        # An origin that has not renewed its own is asked again, the sooner the less is left.
+        held.seen_until = now + max(limits.PULL_LOOK_S, left_s / 4)
+        is_news = newer or origin.facts.peer != held.origin.facts.peer
         held.ends, held.origin, self._told = ends, origin, ""
         self._stands(held, origin)
         if is_news:
