@@ -22,6 +22,7 @@ from sealcast.node import config
 from sealcast.node.api.app import AppParts, build
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
+from sealcast.node.pull import Paths
 from sealcast.node.sessions import Sessions
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.ts_ingest import TsIngest
@@ -33,6 +34,7 @@ _CHEAP = Price(passes=1, lanes=1, memory_kib=64)
 STREAM = "venue/stage-1"
 OWN_ORIGIN = "https://node.example"
 NAMED_ORIGIN = "https://player.example"
+US = "spiffe://sealcast.internal/node/us"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 H264 = "42e01f"
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
@@ -113,9 +115,10 @@ class Node:
         authority: Authority | None = None,
         accounts: Path | None = None,
         ingest: str | None = None,
+        rules: str = "",
     ) -> None:
         """`ingest` is the policy by which uploads are taken; without it there is no such way in."""
-        self.settings = config.loads(CONFIG)
+        self.settings = config.loads(CONFIG + rules)
         self.key = TokenKey.generate()
         # No test of the application waits for Argon2id at its full price.
         self.accounts = Accounts(Path("/nowhere") if accounts is None else accounts, _CHEAP)
@@ -130,6 +133,7 @@ class Node:
             node=policy,
             make_identity=FakeIdentity,
             most=most,
+            us=Identity(US, Proof.CERTIFICATE),
         )
         permissions = Permissions(self.settings, TokenVerifier(self.key))
         self.ts_ingest = None
@@ -141,12 +145,14 @@ class Node:
                 load(ingest),
                 local=Identity("node.example", Proof.CERTIFICATE),
             )
+        self.paths = Paths()
         self.app = build(
             AppParts(
                 switchboard=self.board,
                 sessions=self.sessions,
                 measure=Measure(self.board),
                 permissions=permissions,
+                paths=self.paths,
                 front=self.front,
                 secret=SECRET,
                 ts_ingest=self.ts_ingest,

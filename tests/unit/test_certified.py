@@ -486,3 +486,29 @@ def test_the_first_answer_is_waited_for_and_its_failure_is_the_callers() -> None
     with pytest.raises(LocalError) as refused:
         asyncio.run(RevocationWatch(Told([locked]), FakeFront(), board).round())
     assert refused.value.code == "IDENTITY.STORE_LOCKED"
+
+
+def test_a_leg_that_stands_on_a_newer_certificate_ends_with_that_one_alone() -> None:
+    bench = Bench()
+    newer = msgspec.structs.replace(CERTIFICATE, not_after_unix=END + 600, chain=("aa:3", "bb:2"))
+    bench.stand()
+    bench.stand(certificate=newer)
+    bench.certified.tick(END + 1)
+    assert bench.verdicts == []
+    bench.certified.set_revoked({"aa:1": "superseded"})
+    assert bench.verdicts == []
+    bench.certified.set_revoked({"aa:3": "keyCompromise"})
+    assert bench.codes() == ["IDENTITY.REVOKED"]
+
+
+def test_a_leg_that_was_shown_a_newer_certificate_ends_when_that_has_expired() -> None:
+    bench = Bench()
+    bench.stand()
+    bench.stand(certificate=msgspec.structs.replace(CERTIFICATE, not_after_unix=END + 600))
+    with capture_logs() as lines:
+        bench.certified.tick(END - 1)
+        assert lines == [], "the end that was put off is not announced"
+        bench.certified.tick(END + 599)
+    assert len(lines) == 1
+    bench.certified.tick(END + 600)
+    assert bench.codes() == ["IDENTITY.EXPIRED"]

@@ -61,6 +61,7 @@ _PEACEFUL: Final = frozenset(
         "STREAM.TAKEN_OVER",
         "STREAM.ENDED",
         "STREAM.CODEC_CHANGED",
+        "PULL.PATH_CHANGED",
         "DTLS.CLOSED",
     }
 )

@@ -345,15 +345,15 @@ class Pull(_Table, frozen=True, rename={"from_": "from", "as_": "as"}):
     ]
     as_: Annotated[str, Meta(description="its name here; empty: the same as there")] = ""
     certificate: Annotated[
-        str,
+        Place,
         Meta(
             description="PEM file of the chain that this node shows, of the profile node, for "
             "clients; empty: the authority of [identity] issues one"
         ),
     ] = ""
-    key: Annotated[str, Meta(description="PEM file of that chain's private key, mode 0600")] = ""
+    key: Annotated[Place, Meta(description="PEM file of that chain's private key, mode 0600")] = ""
     trust: Annotated[
-        str,
+        Place,
         Meta(
             description="PEM file of the authorities that prove the other node; empty: the "
             "authority of [identity]"

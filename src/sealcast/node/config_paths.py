@@ -40,6 +40,9 @@ def anchored(table: _T, folder: Path) -> _T:
         value = getattr(table, name)
         if isinstance(value, Struct):
             changed[name] = anchored(value, folder)
+        elif isinstance(value, list):
+            rows = (anchored(row, folder) if isinstance(row, Struct) else row for row in value)
+            changed[name] = list(rows)
         elif is_place(kinds[name]) and value and value not in WORDS:
             changed[name] = str(folder / Path(value).expanduser())
     return msgspec.structs.replace(table, **changed) if changed else table
