@@ -121,7 +121,7 @@ def client_pair(own: OwnAuthority, folder: Path, name: str, life: datetime.timed
 
 
 def pulled(edge: Node, stream: str = STREAM) -> dict[str, Any]:
-    pulls = edge.get("/api/pulls")["pulls"]
+    pulls = edge.get("/api/legs")["pulls"]
     (one,) = [one for one in pulls if one["stream"] == stream]
     return dict(one)
 

@@ -252,6 +252,15 @@ LEG: dict[str, Any] = {
 }
 
 
+PULL: dict[str, Any] = {
+    "stream": "a",
+    "from": "https://origin.example:8444",
+    "state": "waiting",
+    "tries": 3,
+    "why": {"code": "PULL.LOOP", "sentence": "It would.", "detail": "", "remedy": "Take one out."},
+}
+
+
 @pytest.mark.parametrize(
     ("terminal", "options", "asked"),
     [
@@ -277,14 +286,19 @@ def test_legs_are_shown(
         times += 1
         if times == 3:
             raise KeyboardInterrupt
-        return {"legs": [LEG]}
+        return {"legs": [LEG], "pulls": [PULL, {**PULL, "stream": "b", "state": "live"}]}
 
     monkeypatch.setattr(running_node.Asking, "get", ask)
     monkeypatch.setattr(legs, "_PERIOD_S", 0.0)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert run("legs", *options) == 0
     assert times == asked
-    assert "vera" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "vera" in shown
+    if "--json" not in options:
+        told = " ".join(shown.split())
+        assert "a from https://origin.example:8444 is waiting, try 3: PULL.LOOP." in told
+        assert "b from" not in told, "what has media is a leg"
 
 
 # ---- the log -----------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def _lines(door: DoorReport) -> str:
     rows = [
         ("client certificate", _DEMANDS[door.client_certificate]),
         *(("trusts", each) for each in _trusted(door)),
+        *([("of other nodes", door.nodes)] if door.nodes else []),
         ("shows", f"{_certificate(door.shows)} (from {door.shows_from})"),
         ("TLS", f"{' and '.join(door.tls_versions)}, {', '.join(door.groups)}"),
         ("policy", f"{door.policy}, for the role {door.role}"),

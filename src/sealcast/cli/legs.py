@@ -43,20 +43,25 @@ async def _show(node: RunningNode, *, as_json: bool, one_time: bool) -> None:
         if as_json:
             print(json.dumps(await asking.get("/api/legs"), indent=2))
             return
-        from rich.console import Console
+        from rich.console import Console, Group
         from rich.live import Live
+        from rich.text import Text
 
         from sealcast.cli.leg_table import LIVE_OVER, leg_table
+        from sealcast.cli.pull_lines import pull_lines
 
         # Into a pipe or a file there is no width to keep to.
         console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
         if one_time:
             told = await asking.get("/api/legs")
             console.print(leg_table(told["legs"], width=console.width))
+            for line in pull_lines(told.get("pulls", [])):
+                console.print(line, markup=False, highlight=False)
             return
         with Live(console=console, auto_refresh=False, screen=False) as live:
             while True:
                 told = await asking.get("/api/legs")
                 table = leg_table(told["legs"], width=console.width, most_over=LIVE_OVER)
-                live.update(table, refresh=True)
+                waiting = [Text(line) for line in pull_lines(told.get("pulls", []))]
+                live.update(Group(table, *waiting), refresh=True)
                 await asyncio.sleep(_PERIOD_S)

@@ -13,12 +13,12 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
-from sealcast.agent.https import Address
-from sealcast.errors import LocalError, RemoteError
+from sealcast.errors import RemoteError
 from sealcast.node.config_words import WORDS, word_flaws
 from sealcast.node.toml_lines import line_of
 from sealcast.permission.rules import Who, rule_flaws
@@ -221,9 +221,11 @@ def _judge_pulls(config: Config, text: str) -> Iterator[Complaint]:
 
 def _pull_flaws(config: Config, pull: Pull, named: dict[str, int]) -> Iterator[tuple[str, str]]:
     try:
-        Address.of(pull.from_)
-    except LocalError as error:
-        yield "from", f"is no address: {error.detail}"
+        named_port = urlsplit(pull.from_).port
+    except ValueError:
+        named_port = 0
+    if named_port == 0:
+        yield "from", f"has no port that can be: {pull.from_!r}"
     if pull.as_:
         try:
             check_stream_name(pull.as_)

@@ -33,6 +33,7 @@ from sealcast.node.state_folder import SERVER
 from sealcast.node.trust_expiry import certificates_of
 
 _DAY: Final = 24 * 3600
+_NODES: Final = "a certificate of the profile node, and a rule that lets it watch"
 _SPEAKS: Final = {"https": "HTTPS", "tls_ingest": "MPEG-TS over TLS"}
 
 
@@ -81,6 +82,8 @@ class DoorReport:
     shows_from: str
     shows_kind: str
     """own, file, acme or spiffe."""
+    nodes: str = ""
+    """What another node is asked for that would take a stream here; empty where none can."""
     complaints: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, object]:
@@ -239,6 +242,7 @@ def _report(
         shows=None if shows is None else Certificate.of(shows, now),
         shows_from=shows_from,
         shows_kind=_kind(plan.door.certificate),
+        nodes=_NODES if plan.kind == "https" and _takes_nodes(plan) else "",
         complaints=complaints,
     )
 
@@ -259,6 +263,11 @@ def _called(certificate: x509.Certificate) -> str:
         return ""
     kinds = (x509.DNSName, x509.UniformResourceIdentifier)
     return ", ".join(name for kind in kinds for name in names.get_values_for_type(kind))
+
+
+def _takes_nodes(plan: Plan) -> bool:
+    """At `origin` a certificate is the CDN's, and nobody's right."""
+    return plan.client_auth != "none" and plan.name != ORIGIN
 
 
 def _there(path: Path) -> bool:

@@ -24,7 +24,6 @@ from sealcast.node.api.identity import IdentityApi
 from sealcast.node.api.media import MediaApi
 from sealcast.node.api.metrics import Metrics
 from sealcast.node.api.origin import OriginOnlyReads
-from sealcast.node.api.pulls import PullsApi
 from sealcast.node.api.refusals import Refusals
 from sealcast.node.api.state import StateApi
 from sealcast.node.api.uploads import UploadsApi
@@ -83,6 +82,7 @@ def build(parts: AppParts) -> ASGIApp:
         switchboard=parts.switchboard,
         measure=parts.measure,
         ts_ingest=parts.ts_ingest,
+        pulls=parts.pulls,
         access=access,
         permissions=parts.permissions,
         metrics=Metrics(
@@ -111,7 +111,6 @@ def build(parts: AppParts) -> ASGIApp:
             *IdentitiesApi(parts.authority, parts.switchboard, access).routes(),
             *own,
             *doors,
-            *([] if parts.pulls is None else PullsApi(parts.pulls, access).routes()),
             *parts.more_routes,
         ],
         exception_handlers={

@@ -11,6 +11,7 @@ from sealcast.node.api.access import Access
 from sealcast.node.api.metrics import Metrics
 from sealcast.node.measure import Measure
 from sealcast.node.permission import Permissions
+from sealcast.node.pull import Pulls
 from sealcast.node.switchboard import Switchboard
 from sealcast.node.ts_ingest import TsIngest
 from sealcast.streams import Stream
@@ -27,6 +28,7 @@ class StateApi:
         switchboard: Switchboard,
         measure: Measure,
         ts_ingest: TsIngest | None,
+        pulls: Pulls | None,
         access: Access,
         permissions: Permissions,
         metrics: Metrics,
@@ -34,6 +36,7 @@ class StateApi:
         self._board = switchboard
         self._measure = measure
         self._ts_ingest = ts_ingest
+        self._pulls = pulls
         self._access = access
         self._permissions = permissions
         self._metrics = metrics
@@ -54,10 +57,13 @@ class StateApi:
         return JSONResponse({"name": who.name, "proof": who.proof.value}, headers=_FRESH)
 
     async def _legs(self, request: Request) -> Response:
-        """The ledger, for an administrator."""
+        """The ledger, for an administrator, and what is to come from other nodes: there is not
+        always a leg of it.
+        """
         self._access.administrator(request)
         await self._refresh()
-        return JSONResponse(self._board.ledger.to_json(), headers=_FRESH)
+        pulls = [] if self._pulls is None else self._pulls.to_json()
+        return JSONResponse({**self._board.ledger.to_json(), "pulls": pulls}, headers=_FRESH)
 
     async def _streams(self, request: Request) -> Response:
         """The streams: all of them for an administrator, those marked public for everybody."""

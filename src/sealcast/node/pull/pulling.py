@@ -139,7 +139,7 @@ class Pulls:
             task.cancel()
 
     def to_json(self) -> list[dict[str, object]]:
-        """As `GET /api/pulls` shows them."""
+        """As `GET /api/legs` shows them beside the legs."""
         return [one.to_json() for one in self._pulls]
 
     def _over(self, leg: int) -> None:
