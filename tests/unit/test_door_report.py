@@ -165,6 +165,16 @@ def test_each_door_says_what_proves_a_publisher(tmp_path: Path) -> None:
     assert strict == {**doors, "public": [], "secure": ["certificate"]}
 
 
+def test_where_another_node_can_take_a_stream_it_is_said_what_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    assert [name for name, door in reports(tmp_path).items() if door.nodes] == ["secure"]
+    settings = '[doors.public]\nclient_certificate = "optional"\n'
+    doors = reports(tmp_path, settings)
+    assert [name for name, door in doors.items() if door.nodes] == ["public", "secure"]
+    assert "the profile node" in doors["secure"].nodes
+
+
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     with pytest.raises(SystemExit) as done:
         main(["doors", *arguments])

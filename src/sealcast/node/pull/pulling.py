@@ -163,8 +163,8 @@ class _Pulling:
         self._sources = sources
         self._patience = _Patience()
         self._held: _Held | None = None
-        self._told = ""
-        """The code of the last refusal that was said aloud."""
+        self._told: set[str] = set()
+        """Codes of refusals that were said aloud, since it last went well."""
 
     def to_json(self) -> dict[str, object]:
         progress = self.progress
@@ -348,7 +348,8 @@ class _Pulling:
         known = self._board.ledger.get(held.leg)
         if known is not None and known.state == "live" and self.progress.state != "live":
             self.progress.state, self.progress.tries = "live", 0
-            self.progress.code = self.progress.detail = self._told = ""
+            self.progress.code = self.progress.detail = ""
+            self._told.clear()
             _log.info("pull live", stream=self.stream, leg=held.leg)
 
     async def _renew_if_due(self, held: _Held) -> None:
@@ -364,16 +365,17 @@ class _Pulling:
             origin = await asyncio.to_thread(self._origin.renew, held.answered, ends)
         except SealcastError as error:
             # The leg stands as it did, until one of the two certificates ends.
-            held.patient_until = now + max(limits.PULL_LOOK_S, min(left_s, _until(held.ends)) / 4)
+            held.patient_until = now + _pause(min(left_s, _until(held.ends)))
             self._board.count_refusal(Role.NODE, error.code)
             self._say("a pull is not renewed yet", error)
             return
         if held.over.is_set():
             return
         # An origin that has not renewed its own is asked again, the sooner the less is left.
-        held.seen_until = now + max(limits.PULL_LOOK_S, left_s / 4)
+        held.seen_until = now + _pause(left_s)
         is_news = newer or origin.facts.peer != held.origin.facts.peer
-        held.ends, held.origin, self._told = ends, origin, ""
+        held.ends, held.origin = ends, origin
+        self._told.clear()
         self._stands(held, origin)
         if is_news:
             self.progress.renewals += 1
@@ -397,7 +399,7 @@ class _Pulling:
             self._patience.begin_anew()
 
     def _refused(self, error: SealcastError) -> None:
-        progress, again = self.progress, error.code == self._told
+        progress, again = self.progress, error.code in self._told
         progress.code, progress.detail, progress.leg = error.code, error.detail, None
         self._board.count_refusal(Role.NODE, error.code)
         if again:
@@ -414,10 +416,10 @@ class _Pulling:
             )
 
     def _say(self, what: str, error: SealcastError) -> None:
-        """Once, until it is another code or goes well."""
-        if error.code == self._told:
+        """Each code once, until it goes well."""
+        if error.code in self._told:
             return
-        self._told = error.code
+        self._told.add(error.code)
         _log.warning(
             what,
             stream=self.stream,
@@ -436,6 +438,11 @@ def _left(origin: Proved, now: float) -> tuple[float, bool]:
     left_s = max(0.0, peer.not_after_unix - now)
     life_s = peer.not_after_unix - peer.not_before_unix
     return left_s, left_s < life_s * limits.PULL_RENEW_SHARE
+
+
+def _pause(left_s: float) -> float:
+    """The less is left, the sooner it is tried again."""
+    return min(max(limits.PULL_LOOK_S, left_s / 4), limits.PULL_AGAIN_MOST_S)
 
 
 def _until(ends: Ends) -> float:
