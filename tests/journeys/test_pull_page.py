@@ -36,7 +36,7 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     for program in ("core", "ffmpeg", "openssl", "curl"):
         require(program)
     blocks = _BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     programs, folder = tmp_path / "bin", tmp_path / "srv"
     programs.mkdir()
     folder.mkdir()

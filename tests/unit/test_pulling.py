@@ -24,6 +24,7 @@ from sealcast.node import limits
 from sealcast.node.config import Pull
 from sealcast.node.pull import Paths, Pulls, pulling
 from sealcast.node.pull.origin import Answered, Proved
+from sealcast.node.pull.patience import Patience
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Role, load
 from sealcast.streams import Hub, HubLimits, Track, TrackShape
@@ -314,7 +315,7 @@ def test_a_leg_ends_with_the_certificate_of_its_origin(run: Run) -> None:
 
 
 def test_patience_grows_to_a_bound_and_no_two_edges_ask_together() -> None:
-    late, early = pulling._Patience(chance=lambda: 1.0), pulling._Patience(chance=lambda: 0.0)
+    late, early = Patience(chance=lambda: 1.0), Patience(chance=lambda: 0.0)
     waits = [(early.next(30.0), late.next(30.0)) for _ in range(9)]
     assert waits[0] == (0.25, 0.75)
     assert waits[-1] == (15.0, 45.0)

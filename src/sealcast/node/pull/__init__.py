@@ -4,7 +4,8 @@ for viewers of its own.
     ends       who we are and whom we trust, as they are at the moment
     origin     the other node's `secure` door: proved, asked, shown a newer certificate
     paths      over which nodes a stream comes, so that no circle comes about
-    pulling    one pull: asks, holds the leg, asks again; never gives up
+    leg        from its answer to a leg of our relay
+    pulling    one pull: asks, holds the leg, asks again (`patience`, `progress`); never gives up
 
 Media comes from the origin's relay straight into a track of ours, as a publisher's does, by a leg
 that asks: ICE controlling, DTLS-SRTP with a certificate made for this leg, whose fingerprints both

@@ -19,19 +19,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 import structlog
 
 from sealcast import wire
 from sealcast.agent.https import Address
-from sealcast.client.offer import agreed_tracks, build_offer, sockets_for
+from sealcast.client.offer import agreed_tracks, build_offer
 from sealcast.codes import lookup
 from sealcast.errors import LocalError, RemoteError, SealcastError
 from sealcast.keying import dtls_srtp
@@ -40,52 +38,20 @@ from sealcast.node import limits
 from sealcast.node.config import Pull
 from sealcast.node.ports import LegIdentity, native_refusal
 from sealcast.node.pull.ends import Ends, EndSources
+from sealcast.node.pull.leg import leg_spec, shapes_of
 from sealcast.node.pull.origin import Answered, Origin, Proved
 from sealcast.node.pull.paths import Paths
+from sealcast.node.pull.patience import Patience
+from sealcast.node.pull.progress import Progress
 from sealcast.node.switchboard import Switchboard
 from sealcast.policy import Channel, Policy, Role, admit
 from sealcast.sdp import IceCredentials, read_offer
-from sealcast.sdp.patch import probeable
-from sealcast.streams import TrackShape
 
 WAY: Final = "pull"
 _HASH: Final = "sha-256"
 _SOON: Final = frozenset({"STREAM.ABSENT", "STREAM.NOT_READY"})
 """The origin works, and waits for its publisher as we do."""
 _log = structlog.get_logger()
-
-State = Literal["asking", "live", "waiting"]
-
-
-@dataclass(slots=True)
-class Progress:
-    """How it goes, for people."""
-
-    state: State = "asking"
-    leg: int | None = None
-    tries: int = 0
-    """Since it last had the stream."""
-    code: str = ""
-    """Why it has it not, or had to ask again."""
-    detail: str = ""
-    renewals: int = 0
-    """Times that both ends were proved anew on a living leg."""
-
-
-@dataclass(slots=True)
-class _Patience:
-    """Later each time, and not all edges of an origin at once."""
-
-    wait_s: float = limits.PULL_AGAIN_S
-    chance: Callable[[], float] = random.random
-
-    def next(self, most_s: float) -> float:
-        wait = min(self.wait_s, most_s)
-        self.wait_s = min(2 * self.wait_s, limits.PULL_AGAIN_MOST_S)
-        return wait * (0.5 + self.chance())
-
-    def begin_anew(self) -> None:
-        self.wait_s = limits.PULL_AGAIN_S
 
 
 @dataclass(slots=True)
@@ -161,30 +127,17 @@ class _Pulling:
         self._board = all_of_them.board
         self._origin = origin
         self._sources = sources
-        self._patience = _Patience()
+        self._patience = Patience()
         self._held: _Held | None = None
         self._told: set[str] = set()
         """Codes of refusals that were said aloud, since it last went well."""
 
     def to_json(self) -> dict[str, object]:
-        progress = self.progress
-        row = None if not progress.code else lookup(progress.code)
         return {
             "stream": self.stream,
             "of": self._remote,
             "from": str(self._origin.address),
-            "state": progress.state,
-            "leg": progress.leg,
-            "tries": progress.tries,
-            "renewals": progress.renewals,
-            "why": None
-            if row is None
-            else {
-                "code": row.code,
-                "sentence": row.sentence,
-                "detail": progress.detail,
-                "remedy": row.remedy,
-            },
+            **self.progress.to_json(),
         }
 
     async def run(self) -> None:
@@ -262,44 +215,14 @@ class _Pulling:
         if grant.dtls is None:
             raise LocalError("POLICY.OUTSIDE_GRANT", "The grant is not for a media leg.")
         agreed = agreed_tracks(answer)
-        candidates = probeable(answer.candidates)
-        binds = sockets_for(candidates)
         leg = board.ledger.new_id()
         publication = board.hub.publish(
-            self.stream,
-            leg=leg,
-            identity=grant.peer,
-            way=WAY,
-            shapes=[
-                TrackShape(
-                    kind=each.kind,
-                    codec=each.codec,
-                    clock_rate=each.clock_rate,
-                    channels=each.channels if each.kind == "audio" else 0,
-                    profile_level_id=each.profile_level_id,
-                )
-                for each in agreed
-            ],
+            self.stream, leg=leg, identity=grant.peer, way=WAY, shapes=shapes_of(agreed)
         )
         try:
             board.make_tracks(publication)
-            spec = wire.LegSpec(
-                id=leg,
-                side="client",
-                ice=wire.IceSpec(
-                    local_ufrag=credentials.ufrag,
-                    local_pwd=credentials.pwd,
-                    remote_ufrag=answer.credentials.ufrag,
-                    remote_pwd=answer.credentials.pwd,
-                    remote_candidates=candidates[: limits.PULL_CANDIDATES],
-                ),
-                dtls=grant.dtls,
-                receive=tuple(
-                    msgspec.structs.replace(each.spec, track=track.id)
-                    for each, track in zip(agreed, publication.tracks, strict=True)
-                ),
-                own_binds=binds,
-            )
+            tracks = [track.id for track in publication.tracks]
+            spec = leg_spec(leg, answer, agreed, tracks, grant.dtls, credentials)
             board.relay.add_leg(wire.encode(spec), identity)
         except BaseException as error:
             board.carry_out(board.hub.leave(leg, time.monotonic()))
