@@ -44,26 +44,31 @@ class FakeEnds:
 
     us: Identity = US
     pair: object = None
+    roots_pem: bytes = b""
     until: datetime.datetime = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass
+class FakeSource:
+    """What it has, until a test gives it another."""
+
+    has: Any
+
+    def current(self) -> Any:
+        return self.has
 
 
 @dataclass
 class FakeSources:
     """Where they come from."""
 
-    shown: object = "first"
-
-    @property
-    def pair(self) -> FakeSources:
-        return self
-
-    def current(self) -> object:
-        return self.shown
+    pair: FakeSource = field(default_factory=lambda: FakeSource("first"))
+    bundle: FakeSource = field(default_factory=lambda: FakeSource(b"roots"))
 
     def look(self, now: datetime.datetime) -> None: ...
 
     def now(self) -> FakeEnds:
-        return FakeEnds(pair=self.shown)
+        return FakeEnds(pair=self.pair.has, roots_pem=self.bundle.has)
 
 
 @dataclass
@@ -275,10 +280,10 @@ def test_a_leg_that_ended_is_asked_for_again(run: Run) -> None:
 def test_a_newer_certificate_is_shown_and_the_leg_goes_on(run: Run) -> None:
     async def check(edge: Edge) -> None:
         await edge.until(lambda: edge.told()["leg"])
-        edge.sources.shown = "second"
+        edge.sources.pair.has = "second"
         await edge.until(lambda: edge.told()["renewals"] == 1)
         assert edge.origin.renewed == ["second"]
-        edge.sources.shown = "third"
+        edge.sources.pair.has = "third"
         await edge.until(lambda: edge.told()["renewals"] == 2)
         assert edge.origin.renewed == ["second", "third"]
         assert len(edge.relay.named("add_leg")) == 1
@@ -291,13 +296,32 @@ def test_a_renewal_that_is_refused_is_tried_again_and_the_leg_stays(run: Run) ->
         await edge.until(lambda: edge.told()["leg"])
         leg = edge.told()["leg"]
         edge.origin.refusal = RemoteError("TLS.SERVER_UNREACHABLE", "")
-        edge.sources.shown = "second"
+        edge.sources.pair.has = "second"
         refused = edge.board.refused
         await edge.until(lambda: refused[Role.NODE.value, "TLS.SERVER_UNREACHABLE"] >= 2)
         assert edge.origin.renewed == []
         edge.origin.refusal = None
         await edge.until(lambda: edge.origin.renewed)
         assert edge.told()["leg"] == leg
+
+    run(FakeOrigin(), check)
+
+
+def test_a_leg_ends_when_the_authority_of_its_origin_is_taken_away(run: Run) -> None:
+    async def check(edge: Edge) -> None:
+        await edge.until(lambda: edge.told()["leg"])
+        leg = edge.told()["leg"]
+        # The same refusal without news of the bundle ends nothing: the origin's certificate holds.
+        edge.origin.refusal = RemoteError("TLS.SERVER_UNKNOWN_CA", "")
+        edge.sources.pair.has = "second"
+        refused = edge.board.refused
+        await edge.until(lambda: refused[Role.NODE.value, "TLS.SERVER_UNKNOWN_CA"] >= 1)
+        assert edge.told()["leg"] == leg
+        edge.sources.bundle.has = b"other roots"
+        await edge.until(lambda: edge.told()["leg"] is None)
+        over = edge.board.ledger.get(leg)
+        assert over is not None
+        assert over.code == "IDENTITY.NO_LONGER_TRUSTED"
 
     run(FakeOrigin(), check)
 

@@ -80,3 +80,5 @@ PULL_RENEW_SHARE: Final = 1 / 4
 renew at two thirds at the latest."""
 PULL_CANDIDATES: Final = 16
 """Addresses of an origin that are tried; the relay takes no more."""
+PULL_THREADS: Final = 8
+"""Origins that are asked at once."""

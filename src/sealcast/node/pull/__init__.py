@@ -14,7 +14,7 @@ ends named over mutual TLS. No Python runs per packet.
 Does not: decide who may take a stream; the origin does, by its rules. Does not choose an origin, or
 know two for one stream.
 
-Specs: draft-ietf-wish-whep-03 §4 (the viewer offers); docs/decisions/0022.
+Specs: draft-ietf-wish-whep-03 §4 (the viewer offers); docs/decisions/0026.
 """
 
 from sealcast.node.pull.paths import NODE_HEADER, PATH_HEADER, Paths

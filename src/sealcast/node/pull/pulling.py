@@ -6,7 +6,7 @@
 
 While it lasts, a leg stands on two certificates: the origin's, here, and ours, there. When ours is
 renewed, or the origin's should have been, one request over a new connection shows both anew, and
-the leg stands on these. Media does not notice: its keys hang from neither (docs/decisions/0022).
+the leg stands on these. Media does not notice: its keys hang from neither (docs/decisions/0026).
 
 Does: publishes into the hub as any other way in does, as the origin's identity; lists every leg,
 and of refusals that repeat themselves the first.
@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -51,7 +53,9 @@ WAY: Final = "pull"
 _HASH: Final = "sha-256"
 _SOON: Final = frozenset({"STREAM.ABSENT", "STREAM.NOT_READY"})
 """The origin works, and waits for its publisher as we do."""
+_UNKNOWN: Final = "TLS.SERVER_UNKNOWN_CA"
 _log = structlog.get_logger()
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -89,6 +93,8 @@ class Pulls:
         self._trust_domain = trust_domain
         self._pulls: list[_Pulling] = []
         self._tasks: list[asyncio.Task[None]] = []
+        # Of its own: origins that do not answer hold up nothing else that the node does in threads.
+        self._threads = ThreadPoolExecutor(limits.PULL_THREADS, "pulls")
         board.when_over(self._over)
 
     def begin(self, pulls: Sequence[tuple[Pull, EndSources]]) -> None:
@@ -103,6 +109,12 @@ class Pulls:
         """No more asking. Legs end with the relay's others."""
         for task in self._tasks:
             task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def apart(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """What blocks, beside the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, functools.partial(work, *arguments))
 
     def to_json(self) -> list[dict[str, object]]:
         """As `GET /api/legs` shows them beside the legs."""
@@ -170,18 +182,18 @@ class _Pulling:
         began = time.perf_counter()
         self.progress.tries += 1
         self._check_free()
-        await asyncio.to_thread(self._look)
-        ends = await asyncio.to_thread(self._sources.now)
+        await self._of.apart(self._look)
+        ends = await self._of.apart(self._sources.now)
         identity = self._of.make_identity()
         credentials = IceCredentials.draw(secrets.token_bytes)
         offer = build_offer(credentials, identity.fingerprint(_HASH)).to_text()
-        answered = await asyncio.to_thread(
+        answered = await self._of.apart(
             self._origin.ask, self._remote, offer, ends, self._of.paths.own
         )
         try:
             return self._start(answered, ends, identity, credentials, began)
         except SealcastError:
-            await asyncio.to_thread(self._origin.leave, answered, ends)
+            await self._of.apart(self._origin.leave, answered, ends)
             raise
 
     def _check_free(self) -> None:
@@ -278,19 +290,24 @@ class _Pulling:
     async def _renew_if_due(self, held: _Held) -> None:
         """Has both ends proved anew where one has a newer certificate, or should have."""
         now = time.monotonic()
-        await asyncio.to_thread(self._look)
-        newer = self._sources.pair.current() != held.ends.pair
+        await self._of.apart(self._look)
+        ends = held.ends
+        newer = self._sources.pair.current() != ends.pair
+        newer |= self._sources.bundle.current() != ends.roots_pem
         left_s, due = _left(held.origin, time.time())
         if now < held.patient_until or not (newer or (due and now >= held.seen_until)):
             return
         try:
-            ends = await asyncio.to_thread(self._sources.now)
-            origin = await asyncio.to_thread(self._origin.renew, held.answered, ends)
+            ends = await self._of.apart(self._sources.now)
+            origin = await self._of.apart(self._origin.renew, held.answered, ends)
         except SealcastError as error:
             # The leg stands as it did, until one of the two certificates ends.
             held.patient_until = now + _pause(min(left_s, _until(held.ends)))
             self._board.count_refusal(Role.NODE, error.code)
             self._say("a pull is not renewed yet", error)
+            if error.code == _UNKNOWN and self._sources.bundle.current() != held.ends.roots_pem:
+                # The authority that vouched for the origin was taken away.
+                self._board.end(held.leg, "IDENTITY.NO_LONGER_TRUSTED", error.detail)
             return
         if held.over.is_set():
             return
