@@ -15,7 +15,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -24,6 +23,30 @@ from sealcast.errors import LocalError
 from sealcast.identity.migration import OLDEST, bring_forward
 from sealcast.identity.profiles import Side
 from sealcast.identity.reserve import is_full
+from sealcast.identity.rows import (
+    DONE,
+    Attempt,
+    CrlRow,
+    IssuedRow,
+    IssuerRow,
+    RootRow,
+    TokenRow,
+)
+
+__all__ = [
+    "DONE",
+    "PATIENCE_S",
+    "STORE_FILE",
+    "VERSION",
+    "Attempt",
+    "CrlRow",
+    "IssuedRow",
+    "IssuerRow",
+    "RootRow",
+    "Store",
+    "TokenRow",
+    "Writing",
+]
 
 STORE_FILE: Final = "store.sqlite"
 # How long a transaction of another process is waited for.
@@ -33,105 +56,6 @@ _APPLICATION: Final = 0x7365616C
 VERSION: Final = 2
 _ISSUED_AS: Final = "SELECT * FROM issued WHERE serial = ?"
 _NOT_MADE: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-DONE: Final = "done"
-"""The outcome of an attempt that succeeded."""
-
-
-@dataclass(frozen=True, slots=True)
-class RootRow:
-    """A root. Its issuing authorities issue from `since_unix` on; from `until_unix` on it is
-    trusted no more. `key_file` is where its key was first: a file, relative to the folder of the
-    store, or a `pkcs11:` URI.
-    """
-
-    serial: str
-    not_after_unix: int
-    pem: bytes
-    key_file: str
-    made_unix: int
-    since_unix: int
-    until_unix: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerRow:
-    """An issuing authority. `key_file` is relative to the folder of the store, or a `pkcs11:` URI;
-    servers may have addresses in `networks`. It issues from `since_unix` on, until there is a newer
-    one, and counts as revoked from `until_unix` on.
-    """
-
-    serial: str
-    root: str
-    side: Side
-    not_after_unix: int
-    pem: bytes
-    key_file: str
-    networks: tuple[str, ...]
-    since_unix: int
-    until_unix: int | None = None
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedRow:
-    """A certificate that was issued. `token` is the digest of the token that was used."""
-
-    serial: str
-    issuer: str
-    name: str
-    uri: str
-    profile: str
-    side: Side
-    hosts: tuple[str, ...]
-    not_before_unix: int
-    not_after_unix: int
-    issued_unix: int
-    issued_by: str
-    token: bytes | None
-    pem: bytes
-    revoked_unix: int | None = None
-    revoked_why: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRow:
-    """An enrolment token, by its digest."""
-
-    digest: bytes
-    name: str
-    profile: str
-    side: Side
-    hosts: tuple[str, ...]
-    made_unix: int
-    made_by: str
-    expires_unix: int
-    used_unix: int | None = None
-    revoked_unix: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CrlRow:
-    """A revocation list. `lists` is a digest of what it says."""
-
-    issuer: str
-    number: int
-    made_unix: int
-    next_unix: int
-    lists: bytes
-    der: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An entry of the journal. `outcome` is `done` or the code of the refusal."""
-
-    at_unix: int
-    who: str
-    action: str
-    name: str
-    profile: str
-    outcome: str
-    serial: str | None = None
 
 
 class Writing:
@@ -230,7 +154,7 @@ class Writing:
         row = self._connection.execute(
             "SELECT * FROM tokens WHERE digest = ?", (digest,)
         ).fetchone()
-        return None if row is None else _token(row)
+        return None if row is None else TokenRow.of(row)
 
     def next_crl_number(self, issuer: str, now: int) -> int:
         """Greater than any before, and than those of a store that was lost and restored."""
@@ -252,7 +176,7 @@ class Writing:
 
     def issued_as(self, serial: str) -> IssuedRow | None:
         row = self._connection.execute(_ISSUED_AS, (serial,)).fetchone()
-        return None if row is None else _issued(row)
+        return None if row is None else IssuedRow.of(row)
 
     def note(self, attempt: Attempt) -> None:
         """An entry of the journal."""
@@ -381,7 +305,7 @@ class Store:
     def roots(self) -> list[RootRow]:
         """All roots, the newest first."""
         rows = self._rows("SELECT * FROM roots ORDER BY since DESC, rowid DESC")
-        return [_root(row) for row in rows]
+        return [RootRow.of(row) for row in rows]
 
     def issuers(self, side: Side | None = None) -> list[IssuerRow]:
         """All issuing authorities, of one side or of both, the newest first."""
@@ -389,18 +313,18 @@ class Store:
             "SELECT * FROM issuers WHERE ?1 IS NULL OR side = ?1 ORDER BY since DESC, rowid DESC",
             (side,),
         )
-        return [_issuer(row) for row in rows]
+        return [IssuerRow.of(row) for row in rows]
 
     def issued(self, name: str | None = None) -> list[IssuedRow]:
         """What was issued, to one end or to all, the newest first."""
         where, values = ("WHERE name = ?", (name,)) if name is not None else ("", ())
         rows = self._rows(f"SELECT * FROM issued {where} ORDER BY rowid DESC", values)  # noqa: S608
-        return [_issued(row) for row in rows]
+        return [IssuedRow.of(row) for row in rows]
 
     def certificate(self, serial: str) -> IssuedRow | None:
         """What was issued under a serial (lower hex)."""
         rows = self._rows("SELECT * FROM issued WHERE serial = ?", (serial,))
-        return _issued(rows[0]) if rows else None
+        return IssuedRow.of(rows[0]) if rows else None
 
     def revoked(self, after: int) -> list[IssuedRow]:
         """What was revoked and would still live, or would have lived until after `after`."""
@@ -408,7 +332,7 @@ class Store:
             "SELECT * FROM issued WHERE revoked_at IS NOT NULL AND not_after > ? ORDER BY rowid",
             (after,),
         )
-        return [_issued(row) for row in rows]
+        return [IssuedRow.of(row) for row in rows]
 
     def crl(self, issuer: str, now: int) -> CrlRow | None:
         """The newest revocation list of an authority whose time has come."""
@@ -416,15 +340,15 @@ class Store:
             "SELECT * FROM crls WHERE issuer = ? AND made_at <= ? ORDER BY number DESC LIMIT 1",
             (issuer, now),
         )
-        return _crl(rows[0]) if rows else None
+        return CrlRow.of(rows[0]) if rows else None
 
     def token(self, digest: bytes) -> TokenRow | None:
         """The token with this digest."""
         rows = self._rows("SELECT * FROM tokens WHERE digest = ?", (digest,))
-        return _token(rows[0]) if rows else None
+        return TokenRow.of(rows[0]) if rows else None
 
     def tokens(self) -> list[TokenRow]:
-        return [_token(row) for row in self._rows("SELECT * FROM tokens ORDER BY rowid")]
+        return [TokenRow.of(row) for row in self._rows("SELECT * FROM tokens ORDER BY rowid")]
 
     def journal(self) -> list[Attempt]:
         """All attempts, oldest first."""
@@ -476,76 +400,3 @@ def _told(file: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_FULL or (code in _NOT_MADE and is_full(file.parent)):
             raise LocalError("IDENTITY.STORE_FULL", f"{file}: {error}.") from error
         raise LocalError("IDENTITY.STORE_DAMAGED", f"{file}: {error}.") from error
-
-
-def _root(row: sqlite3.Row) -> RootRow:
-    return RootRow(
-        serial=row["serial"],
-        not_after_unix=row["not_after"],
-        pem=row["pem"],
-        key_file=row["key_file"],
-        made_unix=row["made_at"],
-        since_unix=row["since"],
-        until_unix=row["until"],
-    )
-
-
-def _issuer(row: sqlite3.Row) -> IssuerRow:
-    return IssuerRow(
-        serial=row["serial"],
-        root=row["root"],
-        side=Side(row["side"]),
-        not_after_unix=row["not_after"],
-        pem=row["pem"],
-        key_file=row["key_file"],
-        networks=tuple(json.loads(row["networks"])),
-        since_unix=row["since"],
-        until_unix=row["until"],
-        why=row["why"],
-    )
-
-
-def _crl(row: sqlite3.Row) -> CrlRow:
-    return CrlRow(
-        issuer=row["issuer"],
-        number=row["number"],
-        made_unix=row["made_at"],
-        next_unix=row["next_at"],
-        lists=row["lists"],
-        der=row["der"],
-    )
-
-
-def _issued(row: sqlite3.Row) -> IssuedRow:
-    return IssuedRow(
-        serial=row["serial"],
-        issuer=row["issuer"],
-        name=row["name"],
-        uri=row["uri"],
-        profile=row["profile"],
-        side=Side(row["side"]),
-        hosts=tuple(json.loads(row["hosts"])),
-        not_before_unix=row["not_before"],
-        not_after_unix=row["not_after"],
-        issued_unix=row["issued_at"],
-        issued_by=row["issued_by"],
-        token=row["token"],
-        pem=row["pem"],
-        revoked_unix=row["revoked_at"],
-        revoked_why=row["revoked_why"],
-    )
-
-
-def _token(row: sqlite3.Row) -> TokenRow:
-    return TokenRow(
-        digest=row["digest"],
-        name=row["name"],
-        profile=row["profile"],
-        side=Side(row["side"]),
-        hosts=tuple(json.loads(row["hosts"])),
-        made_unix=row["made_at"],
-        made_by=row["made_by"],
-        expires_unix=row["expires_at"],
-        used_unix=row["used_at"],
-        revoked_unix=row["revoked_at"],
-    )
