@@ -174,6 +174,53 @@ def test_our_own_names_can_be_written_in_full_and_a_subject_is_never_one() -> No
     assert not asked(rule, foreign(f"CN=spiffe://{DOMAIN}/viewer/vera"), "watch", STAGE).allowed
 
 
+def test_a_subject_that_looks_like_a_name_of_ours_names_nobody_of_ours() -> None:
+    """There is one way to write our own names, so that a rule can be found by reading them."""
+    rule = f'[[permissions]]\nwho = ["subject:spiffe://{DOMAIN}/viewer/vera"]\n'
+    rule += 'may = ["watch"]\nstreams = ["**"]\n'
+    assert not asked(rule, named("viewer/vera"), "watch", STAGE).allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "encoder/../admin/ada",
+        "encoder/./venue-1",
+        "encoder//venue-1",
+        "encoder/venue-1/",
+        "/encoder/venue-1",
+        "encoder/%2e%2e/admin",
+        "encoder/Venue-1",
+        "Encoder/venue-1",
+        "encoder/v\u00e9nue-1",
+        "encoder/venue-1\n",
+        "encoder/venue-1\x00",
+        "encoder/" + "v" * 128,
+        "",
+    ],
+)
+def test_what_is_no_name_of_ours_matches_no_pattern_and_has_no_stream(path: str) -> None:
+    """Our authority gives no such name, so another one below our roots did: it is a stranger's."""
+    subject = named(path)
+    assert (subject.path, subject.profile) == (None, None)
+    everybody = '[[permissions]]\nwho = ["**", "encoder/**"]\nmay = ["publish"]\n'
+    everybody += 'streams = ["{own}", "**"]\n'
+    assert not asked(everybody, subject, "publish", STAGE).allowed
+    assert rulebook(config.loads(BEGIN)).own_stream(subject) is None
+
+
+def test_a_policy_that_admits_certificates_only_lets_nobody_else_administer() -> None:
+    """The usual rules name tokens and passwords; the policy stands before them."""
+    strict = '[policy]\nadmin = "strict"\n'
+    for verb in ("admin", "metrics"):
+        for subject in (Account("ada"), Token("t", "*", Verb.ADMIN)):
+            assert asked("", subject, verb).allowed, verb
+            refused = asked(strict, subject, verb)
+            assert refused.code == "POLICY.IDENTITY_REFUSED"
+            assert "certificate" in refused.why
+        assert asked(strict, named("admin/ada"), verb).allowed
+
+
 def test_no_rule_lifts_a_profile() -> None:
     everything = '[[permissions]]\nwho = ["**", "token", "password", "spiffe://a.example/b"]\n'
     everything += 'may = ["publish", "watch", "admin", "metrics"]\nstreams = ["**"]\n'
