@@ -289,6 +289,11 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
     assert "CLIENT.UNREACHABLE" in said
     assert once(node, place)[0] == 0, "renewed, and all is well again"
     assert place.read().serial != late.serial
+    late.save(place.folder, place.stem)
+    for hook, expected in (("exit 3", 1), ("exit 3", 1), ("exit 0", 0)):
+        words = ("agent", "--identity", str(place), "--node", secure(node), "--once")
+        done = command(node, *words, "--hook", hook)
+        assert done.returncode == expected, "whoever uses it was not told, and is told again"
     over = authority(node).issue(wanted, now() - A_MINUTE, who="test")
     over.save(place.folder, place.stem)
     status, said = once(node, place)

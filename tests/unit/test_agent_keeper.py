@@ -265,12 +265,35 @@ def test_a_hook_that_fails_is_told_and_stops_nothing(world: World) -> None:
     with_hook(world, "exit 3")
     with structlog.testing.capture_logs() as said:
         world.run(LIFE * 0.67)
-    (line,) = [line for line in said if line["event"] == "the hook failed"]
+    line = next(line for line in said if line["event"] == "the hook failed")
     assert "It ended with 3." in line["why"]
     assert world.keeper.report.hook_failed
     assert world.standing() is Standing.GOOD
     world.run(LIFE * 0.67)
     assert len(world.serials) == 3
+
+
+def test_a_hook_that_fails_is_run_again_later_and_later_until_it_succeeds(
+    world: World, tmp_path: Path
+) -> None:
+    """An encoder that could not be reloaded would else go on with a certificate that ends."""
+    log, ready = tmp_path / "hook.log", tmp_path / "ready"
+    with_hook(world, f"echo $SEALCAST_SERIAL >> {log}; test -e {ready}")
+    with structlog.testing.capture_logs() as said:
+        world.run(LIFE * 0.67 + 4 * HOUR)
+    waits = [line["again_in_s"] for line in said if line["event"] == "the hook failed"]
+    assert len(waits) > 5
+    assert waits == sorted(waits)
+    assert max(waits) <= HOUR
+    with_hook(world, f"echo $SEALCAST_SERIAL >> {log}; test -e {ready}")
+    assert world.keeper.report.hook_failed, "a restart forgets nothing"
+    ready.touch()
+    world.run(HOUR)
+    assert world.keeper.report.hook_failed is None
+    done = log.read_text()
+    assert set(done.split()) == {world.in_place}
+    world.run(2 * HOUR)
+    assert log.read_text() == done, "once it has succeeded it is not run again"
 
 
 def test_a_hook_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

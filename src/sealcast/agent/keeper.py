@@ -15,6 +15,7 @@ back by a day delays nothing.
 from __future__ import annotations
 
 import datetime
+import math
 import random
 import threading
 import time
@@ -113,6 +114,9 @@ class _Plan:
     failures: int = 0
     deaf: int = 0
     """Questions in a row that were not answered."""
+    hook_at: float = -math.inf
+    """Not before this (steady clock): the hook has failed."""
+    hook_failures: int = 0
     told: Standing = field(default=Standing.GOOD)
 
 
@@ -212,6 +216,8 @@ class Keeper:
             moments.append(plan.try_at - steady)
         else:
             moments += [plan.at_wall - wall, plan.at_steady - steady]
+        if plan.hook_failures:
+            moments.append(plan.hook_at - steady)
         return max(0.05, min(*moments, patience.look_s()))
 
     # ---- ask and renew -----------------------------------------------------------------------
@@ -330,21 +336,37 @@ class Keeper:
             self._file.write(self.report)
 
     def _hook(self, plan: _Plan) -> None:
-        """Runs the hook for a certificate that it was not run for, whoever put it there."""
-        pair = plan.pair
-        if self.report.hooked == pair.serial:
+        """Runs the hook for a certificate that it was not run for, whoever put it there, until it
+        has succeeded: whoever was not told goes on with the old one until that ends.
+        """
+        pair, hook = plan.pair, self._settings.hook
+        if self.report.hooked == pair.serial or self._clock.steady() < plan.hook_at:
             return
         failed = None
-        if self._settings.hook is not None and not self._first:
+        if hook is not None and not self._first:
             try:
-                self._settings.hook.run(self.place, pair)
+                hook.run(self.place, pair)
             except SealcastError as error:
                 failed = str(error)
-                self._log.warning("the hook failed", why=failed)
         self._first = False
+        if failed is None:
+            plan.hook_failures, plan.hook_at = 0, -math.inf
+            hooked: str | None = pair.serial
+        else:
+            plan.hook_failures += 1
+            patience = Patience(pair.life.length_s)
+            wait_s = patience.after(plan.hook_failures, self._chance())
+            plan.hook_at = self._clock.steady() + wait_s
+            hooked = self.report.hooked
+            self._log.warning(
+                "the hook failed",
+                why=failed,
+                failures=plan.hook_failures,
+                again_in_s=round(wait_s, 1),
+            )
         # After it has run, and before anything else: an agent that is killed in between runs it
         # twice rather than never.
-        self.report = msgspec.structs.replace(self.report, hooked=pair.serial, hook_failed=failed)
+        self.report = msgspec.structs.replace(self.report, hooked=hooked, hook_failed=failed)
         if self.place.kept.is_dir():
             self._file.write(self.report)
 

@@ -34,8 +34,9 @@ class Standing(StrEnum):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are seconds since 1970. `hooked` is the serial of the certificate that the hook was
-    last run for; `error` the code and the sentence of the last failure since the last success.
+    """Times are seconds since 1970. `hooked` is the serial of the certificate for which the hook
+    has last succeeded; `error` and `hook_failed` are the code and the sentence of the last failure
+    since the last success.
     """
 
     standing: Standing = Standing.UNREADABLE

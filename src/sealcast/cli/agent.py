@@ -54,8 +54,9 @@ def agent(
     hook: Annotated[
         str | None,
         Parameter(
-            help="A command that is run after each new certificate, with SEALCAST_CERTIFICATE, "
-            "SEALCAST_KEY, SEALCAST_AUTHORITY and SEALCAST_NAME in its environment."
+            help="A command that is run after each new certificate, again until it succeeds, with "
+            "SEALCAST_CERTIFICATE, SEALCAST_KEY, SEALCAST_AUTHORITY and SEALCAST_NAME in its "
+            "environment."
         ),
     ] = None,
     once: Annotated[
@@ -63,8 +64,8 @@ def agent(
         Parameter(
             negative="",
             help="Do what is due and end: 0 when all is well, 1 when the node was not reached or "
-            "refused, 3 when less than a third of a life is left, 4 when a certificate has "
-            "expired or cannot be read.",
+            "refused or the hook failed, 3 when less than a third of a life is left, 4 when a "
+            "certificate has expired or cannot be read.",
         ),
     ] = False,
 ) -> None:
@@ -94,8 +95,11 @@ def agent(
 
 
 def _status(report: Report) -> int:
-    """A certificate that lasts is not well if nobody will renew it: the wrong door, revoked."""
-    return max(_STATUS[report.standing], int(report.error is not None))
+    """A certificate that lasts is not well if nobody will renew it (the wrong door, revoked), or if
+    whoever uses it was not told.
+    """
+    fault = report.error is not None or report.hook_failed is not None
+    return max(_STATUS[report.standing], int(fault))
 
 
 def _run(keepers: list[Keeper], stopped: threading.Event) -> None:
