@@ -75,6 +75,14 @@ class Authority:
             "encoder 1", key.public_key(), key, (), ExtendedKeyUsageOID.CLIENT_AUTH, (-1, 30)
         )
 
+    def signed(self, request: x509.CertificateSigningRequest, uri: str) -> bytes:
+        """A client's certificate (PEM) called `uri`, for the key of a request."""
+        public = request.public_key()
+        assert isinstance(public, PublicKey)
+        usage, names = ExtendedKeyUsageOID.CLIENT_AUTH, (x509.UniformResourceIdentifier(uri),)
+        made = _certificate("a client", self.name, public, self.root.key, names, usage)
+        return made.public_bytes(serialization.Encoding.PEM)
+
     def _issue(
         self,
         name: str,
