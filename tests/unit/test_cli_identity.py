@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
 from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, living, request
 
 from sealcast.cli import main
@@ -70,11 +73,33 @@ def test_an_encoder_gets_key_chain_and_bundle(
     assert (tmp_path / "out/authority.pem").read_bytes() == (data / "authority.pem").read_bytes()
 
 
+def test_the_journal_has_the_user_of_the_process_whatever_the_environment_says(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert run("issue", ENCODER, "--out", "out") == 0
+    (row,) = Store.open(data).issued(ENCODER)
+    assert row.issued_by == pwd.getpwuid(os.getuid()).pw_name
+
+
 def test_a_pkcs12_is_private_and_its_passphrase_is_told_once(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("issue", ENCODER, "--out", "out", "--pkcs12") == 0
-    assert re.search(r"passphrase \S{20}\n", capsys.readouterr().out)
+    told = re.search(r"passphrase ([a-z2-7]{24})\n", capsys.readouterr().out)
+    assert told is not None, "120 bits that can be typed, and are no option"
+    content = (tmp_path / "out/venue-1.p12").read_bytes()
+    key, leaf, others = pkcs12.load_key_and_certificates(content, told[1].encode())
+    assert key is not None
+    assert leaf is not None
+    assert key.public_key() == leaf.public_key()
+    assert len(others) == 2
+    with pytest.raises(ValueError):
+        pkcs12.load_key_and_certificates(content, b"another")
+    # For key and certificates each aes256-CBC (2.16.840.1.101.3.4.1.42), and 100,000 rounds.
+    assert content.count(bytes.fromhex("060960864801650304012a")) == 2
+    assert content.count(bytes.fromhex("0203 0186a0")) >= 2
     assert (tmp_path / "out/venue-1.p12").stat().st_mode & 0o777 == 0o600
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import getpass
+import os
+import pwd
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +40,11 @@ def time_text(unix: int) -> str:
 
 
 def who() -> str:
-    """Who runs this command, for the journal."""
+    """Who runs this command, for the journal: by the user of the process, not by what its
+    environment says, which anybody may set.
+    """
+    number = os.getuid()
     try:
-        return getpass.getuser()[:64]
-    except (OSError, KeyError):
-        return "unknown"
+        return pwd.getpwuid(number).pw_name[:64]
+    except KeyError:
+        return f"user {number}"

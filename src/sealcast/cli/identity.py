@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import secrets
@@ -282,7 +283,9 @@ def _save_root(out: Path, root_pem: bytes) -> Path:
 
 
 def _save_pkcs12(issued: Issued, root_pem: bytes, path: Path) -> str:
-    passphrase = Secret(secrets.token_urlsafe(15))
+    # 120 bits, in letters and digits that are not taken for one another: people type it into the
+    # page of an encoder, and paste it behind an option, where a dash at its beginning is another.
+    passphrase = Secret(base64.b32encode(secrets.token_bytes(15)).decode().lower())
     hand_out(path, issued.pkcs12(root_pem, passphrase))
     return f"{path}   passphrase {passphrase.reveal().decode()}"
 
