@@ -81,6 +81,15 @@ def test_password_and_code_open_what_administrators_see(tmp_path: Path) -> None:
     run(tmp_path, check)
 
 
+def test_a_name_is_the_same_however_it_is_typed_for_entry_and_for_pace(tmp_path: Path) -> None:
+    """Else each way to write it would have a budget of guesses of its own."""
+
+    async def check(node: Node, made: Made) -> None:
+        assert (await log_in(node, made, {"account": " Ada"})).json() == {"account": "ada"}
+
+    run(tmp_path, check)
+
+
 def test_a_session_neither_publishes_nor_watches(tmp_path: Path) -> None:
     async def check(node: Node, made: Made) -> None:
         await log_in(node, made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -17,6 +18,7 @@ from sealcast.identity.issued import Issued
 from sealcast.identity.keys import generate
 from sealcast.identity.profiles import Side
 from sealcast.identity.renewing import Presented, Window, check_renewable, lifetime_again, window
+from sealcast.identity.requests import key_of_request
 from sealcast.identity.revocation import Reason
 from sealcast.identity.throw_away import ThrowAwayAuthority
 
@@ -92,6 +94,23 @@ def test_a_revoked_certificate_is_not_renewed(authority: Authority) -> None:
     with pytest.raises(SealcastError) as refusal:
         check_renewable(revoked, Presented.of(row.pem), NOW)
     assert refusal.value.code == "IDENTITY.RENEW_REVOKED"
+
+
+def test_what_is_revoked_while_its_renewal_is_made_gets_nothing(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look and the signature, as by an operator in another process."""
+    held = authority.issue(WANTED, NOW, who="ada")
+
+    def revoked_meanwhile(*words: Any, **named: Any) -> Any:
+        authority.revoke(ENCODER, Reason.KEY_COMPROMISE, NOW, who="ada")
+        return key_of_request(*words, **named)
+
+    monkeypatch.setattr("sealcast.identity.authority.key_of_request", revoked_meanwhile)
+    assert refused(authority, shown(held)) == "IDENTITY.RENEW_REVOKED"
+    (row,) = authority.store.issued(ENCODER)
+    assert row.serial == held.serial
+    assert row.revoked_unix is not None
 
 
 def test_the_holder_of_a_name_renews_its_other_certificates_and_nobody_elses(
