@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import structlog
 from tests.unit.application import NAMED_ORIGIN, OWN_ORIGIN, Node, problem
 from tests.unit.native_stand_ins import ADMIN, ANYBODY, ENCODER
 
 from sealcast.identity import Verb
-from sealcast.identity.accounts import Made
+from sealcast.identity.accounts import Accounts, LoggedIn, LoginRefused, Made, Why
 from sealcast.identity.one_time_codes import STEP_S, code_at
 from sealcast.identity.tokens import ANY_STREAM
 from sealcast.node.api import admin
@@ -238,6 +240,45 @@ def test_who_guesses_waits(tmp_path: Path) -> None:
         assert (await node.ask("GET", "/api/legs", connection=ADMIN)).status_code == 200
 
     run(tmp_path, check)
+
+
+def test_a_crowd_of_strangers_leaves_room_for_who_comes_from_a_known_address(
+    tmp_path: Path,
+) -> None:
+    """Each with a name and an address of its own, so that no budget of theirs is used up."""
+    free = threading.Event()
+
+    class Slow(Accounts):
+        def log_in(self, name: str, password: Secret, code: str, now: float) -> LoggedIn:
+            if name != "ada":
+                free.wait(30)
+                raise LoginRefused(Why.UNKNOWN)
+            return LoggedIn(name, "epoch")
+
+    async def check() -> None:
+        logins, home = admin.Logins(Slow(tmp_path / "accounts.sqlite")), "198.51.100.7:5000"
+
+        def enter(name: str, address: str) -> asyncio.Task[tuple[LoggedIn, str]]:
+            asked = msgspec.convert({"account": name, "password": "p", "code": "1"}, admin._Login)
+            return asyncio.create_task(logins.enter(asked, address, "public"))
+
+        await enter("ada", home)
+        crowd = [enter(f"name-{n}", f"192.0.2.{n}:5000") for n in range(admin._WAITING + 5)]
+        ended, _ = await asyncio.wait(crowd[admin._WAITING :], timeout=30)
+        assert all(isinstance(task.exception(), admin.TooManyLogins) for task in ended)
+        assert [task.done() for task in crowd].count(True) == 5
+        with pytest.raises(admin.TooManyLogins):
+            await enter("ada", "203.0.113.9:5000")
+        known = enter("ada", home)
+        # One more that is refused: by then the one before it has its place, or has none.
+        with pytest.raises(admin.TooManyLogins):
+            await enter("ada", "203.0.113.9:5000")
+        free.set()
+        who, _ = await known
+        assert who.name == "ada"
+        await asyncio.wait(crowd, timeout=30)
+
+    asyncio.run(check())
 
 
 def test_a_cookie_is_good_only_where_nothing_stronger_was_shown(tmp_path: Path) -> None:

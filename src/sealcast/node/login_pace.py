@@ -63,8 +63,7 @@ class LoginPace:
 
     def attempt(self, account: str, address: str, now: float) -> int:
         """Counts an attempt and answers 0; or, without counting it, the whole seconds to wait."""
-        place = site_of(address)
-        stranger = self._known.get((account, place), -math.inf) < now - _KNOWN_S
+        place, stranger = site_of(address), not self.knows(account, address, now)
         wait = self._addresses.wait(place, now)
         if stranger:
             wait = max(wait, self._accounts.wait(account, now))
@@ -74,6 +73,10 @@ class LoginPace:
         if stranger:
             self._accounts.take(account, now)
         return 0
+
+    def knows(self, account: str, address: str, now: float) -> bool:
+        """Whether the account was entered from this address before."""
+        return self._known.get((account, site_of(address)), -math.inf) >= now - _KNOWN_S
 
     def succeeded(self, account: str, address: str, now: float) -> None:
         """The attempt was good: the address begins anew, and is no stranger to the account."""

@@ -42,6 +42,9 @@ COOKIE: Final = "__Host-sealcast-admin"
 _BODY_BYTES: Final = 4096
 _WAITING: Final = 8
 """Logins that wait for their turn; each is computed in a fraction of a second."""
+_KEPT: Final = 4
+"""More of them, for those whose account was entered from their address before: strangers from many
+addresses fill the places above."""
 ANSWERED_AFTER_S: Final = 1.0
 """A refusal is answered at a whole multiple of this after it was asked: that a transaction was
 written, or that there is no such account, is not to be seen in the time."""
@@ -86,7 +89,8 @@ class Logins:
         began = time.monotonic()
         account, place = asked.account.strip().lower(), site_of(address)
         wait = self._pace.attempt(account, address, began)
-        if wait == 0 and self._waiting >= _WAITING:
+        places = _WAITING + (_KEPT if self._pace.knows(account, address, began) else 0)
+        if wait == 0 and self._waiting >= places:
             wait = 2
         if wait:
             self._refused(began)
