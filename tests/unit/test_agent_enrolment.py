@@ -201,6 +201,39 @@ def test_a_chain_of_another_authority_is_not_put_into_place(
         assert refused(authority, server, tmp_path / "out") == "AGENT.BAD_CERTIFICATE"
 
 
+@pytest.mark.parametrize("name", ["viewer/venue-1", None], ids=["named", "by the token alone"])
+def test_an_end_does_not_take_the_files_of_another_one_of_the_same_last_name(
+    authority: Authority, genuine: ssl.SSLContext, tmp_path: Path, name: str | None
+) -> None:
+    """An encoder and a viewer of one venue, in one folder: the encoder would lose its key."""
+    folder = tmp_path / "out"
+    held = authority.issue(Wanted(ENCODER, "encoder"), today(), who="test")
+    chain, key = held.save(folder, "venue-1")
+    before = {path.name: path.read_bytes() for path in (chain, key)}
+
+    def signed(request: bytes) -> bytes:
+        wanted = Wanted("viewer/venue-1", "viewer")
+        return authority.sign(request, wanted, today(), who="test").chain_pem
+
+    answers: dict[str, Answer] = {
+        "/identity/authority.pem": authority.root_pem(today()),
+        "/identity": f'{{"trust_domain": "{DOMAIN}"}}'.encode(),
+        "/identity/enrol": signed,
+    }
+    with serving(genuine, answers) as server:
+        ticket = Ticket.of(
+            f"https://127.0.0.1:{server.port}", authority.fingerprint(today()), Secret(TOKEN)
+        )
+        with pytest.raises(SealcastError) as told:
+            enrol(ticket, folder, today(), name=name)
+        assert told.value.code == "IDENTITY.NOT_ITS_FILES"
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        assert not server.tokens or name is None, "a name that is known spares the token"
+        again = enrol(ticket, tmp_path / "its-own", today(), name=name)
+        over = enrol(ticket, tmp_path / "its-own", today(), name=name)
+        assert over.place.chain == again.place.chain, "its own files it may replace"
+
+
 def test_the_token_is_not_sent_on_to_where_a_node_says_that_it_has_moved(
     authority: Authority, genuine: ssl.SSLContext, tmp_path: Path
 ) -> None:

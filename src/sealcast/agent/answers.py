@@ -107,13 +107,18 @@ def window_of(body: bytes) -> Window:
     return Window(told.start, told.end)
 
 
-class _Directory(msgspec.Struct):
+class Directory(msgspec.Struct, frozen=True):
+    """What a node says of its authority. `secure` is where renewals come in; empty if it does not
+    say.
+    """
+
+    trust_domain: str = ""
     secure: str = ""
 
 
-def secure_door_of(body: bytes) -> str:
-    """Where renewals come in; empty if the node does not say; CLIENT.BAD_ANSWER."""
+def directory_of(body: bytes) -> Directory:
+    """What is where; CLIENT.BAD_ANSWER."""
     try:
-        return msgspec.json.decode(body, type=_Directory).secure
+        return msgspec.json.decode(body, type=Directory)
     except msgspec.DecodeError:
         raise RemoteError("CLIENT.BAD_ANSWER", "It is no directory of an authority.") from None

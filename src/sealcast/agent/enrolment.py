@@ -29,9 +29,10 @@ from sealcast.agent.https import Address, Proving, ask, proving
 from sealcast.agent.place import Draft, Pair, Place
 from sealcast.errors import LocalError, RemoteError
 from sealcast.identity import certificates
-from sealcast.identity.issued import stem_of
+from sealcast.identity.issued import check_place, stem_of
 from sealcast.identity.keys import DEFAULT_KIND
-from sealcast.identity.names import SCHEME, check_name
+from sealcast.identity.names import SCHEME, check_name, spiffe_id
+from sealcast.identity.profiles import Side
 from sealcast.secret import Secret
 
 PEM_TYPE: Final = "application/x-pem-file"
@@ -80,8 +81,8 @@ def enrol(
 
     `name`, if given, must be the one that the token is for. AGENT.WRONG_AUTHORITY,
     AGENT.OTHER_DOOR, AGENT.NODE_UNPROVED, CLIENT.UNREACHABLE, AGENT.BAD_CERTIFICATE,
-    AGENT.CLOCKS_DIFFER, IDENTITY.NOT_WRITTEN and what the node refuses with (IDENTITY.TOKEN_*).
-    Until the token is sent everything can be tried again.
+    AGENT.CLOCKS_DIFFER, IDENTITY.NOT_WRITTEN, IDENTITY.NOT_ITS_FILES and what the node refuses with
+    (IDENTITY.TOKEN_*). Until the token is sent everything can be tried again.
     """
     query = "" if name is None else "?" + urlencode({"name": check_name(name)})
     pinned = certificates.pem(
@@ -93,7 +94,11 @@ def enrol(
     context = proving(pinned)
     roots_pem = _get(ticket.node, context, "/identity/authority.pem")
     answers.with_fingerprint(answers.roots_of(roots_pem), ticket.fingerprint)
-    secure = answers.secure_door_of(_get(ticket.node, context, "/identity"))
+    directory = answers.directory_of(_get(ticket.node, context, "/identity"))
+    if name is not None:
+        # Before the token is sent. Without a name only the answer says whose the files will be.
+        uri = spiffe_id(directory.trust_domain, name)
+        check_place(folder, stem_of(name), uri)
     key_pem, request = fresh_key(kind) if key_uri is None else key_in_token(key_uri, kind)
     # Before the token is sent: whoever cannot write must not use it up.
     draft = Draft(folder, key_pem)
@@ -112,15 +117,16 @@ def enrol(
         pair = Pair.of(answer.body, key_pem, "The answer")
         answers.check_chain(pair, roots_pem, now)
         place = place_of(folder, pair.name)
+        check_place(folder, place.stem, pair.name, Side.SERVER if pair.is_servers else Side.CLIENT)
         # The roots first: a pair is never there without whom to trust.
         place.put_roots(roots_pem)
         place.put(draft, answer.body)
-        if secure:
-            place.remember_node(secure)
+        if directory.secure:
+            place.remember_node(directory.secure)
     finally:
         draft.drop()
     root = answers.with_fingerprint(answers.roots_of(roots_pem), ticket.fingerprint)
-    return Enrolled(place, pair, certificates.fingerprint(root), secure)
+    return Enrolled(place, pair, certificates.fingerprint(root), directory.secure)
 
 
 def place_of(folder: Path, spiffe_id: str) -> Place:

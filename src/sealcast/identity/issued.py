@@ -27,9 +27,10 @@ def stem_of(name: str) -> str:
     return name.replace("/", "-") if f"{last}.pem" == ROOTS_FILE else last
 
 
-def check_place(folder: Path, stem: str, uri: str, side: Side) -> None:
+def check_place(folder: Path, stem: str, uri: str, side: Side | None = None) -> None:
     """Whether files called `stem` would be written over those of somebody else: two ends may have
-    the same last part of their names, and one end may be a client here and a server there.
+    the same last part of their names, and one end may be a client here and a server there. Without
+    `side`, for one that is not known yet, only of somebody else.
 
     IDENTITY.NOT_ITS_FILES.
     """
@@ -37,7 +38,8 @@ def check_place(folder: Path, stem: str, uri: str, side: Side) -> None:
         held = (folder / f"{stem}.pem").read_bytes()
     except OSError:
         return  # whether it can be written is another question
-    if _whose(held) not in ((uri, side), None):
+    whose = _whose(held)
+    if whose is not None and not (whose[0] == uri and side in (None, whose[1])):
         raise LocalError("IDENTITY.NOT_ITS_FILES", f"It is {folder / stem}.pem.")
 
 
