@@ -13,6 +13,7 @@ import structlog
 from tests.unit.agent_world import DAY, HOUR, NODE, World
 from tests.unit.founded import ENCODER
 
+from sealcast.agent import renewal
 from sealcast.agent.hook import Hook
 from sealcast.agent.keeper import Settings
 from sealcast.agent.life import Life, Patience
@@ -207,6 +208,23 @@ def test_a_key_that_others_can_read_is_not_used(world: World) -> None:
     world.run(LIFE * 0.7)
     assert str(world.keeper.report.error).startswith("IDENTITY.KEY_EXPOSED:")
     assert world.asked == []
+
+
+def test_a_fault_of_ours_is_told_and_ends_no_renewals(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks after an encoder at night: what nobody thought of is tried again as well."""
+
+    def broken(*_words: object, **_named: object) -> None:
+        raise ZeroDivisionError("not thought of")
+
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as said:
+        patched.setattr(renewal, "ask", broken)
+        world.run(60)
+    assert any(line["event"] == "bug in the agent" for line in said)
+    world.run(LIFE * 0.67)
+    assert len(world.serials) == 2
+    assert world.in_place == world.serials[0]
 
 
 def test_a_roll_of_the_root_comes_to_the_file_of_roots(world: World) -> None:

@@ -4,6 +4,7 @@ its name is whole, and a key is never with a chain that is not its own for good.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -197,6 +198,24 @@ def test_two_agents_and_an_operator_on_one_place_leave_a_pair(world: World) -> N
     assert world.in_place == world.serials[0]
     renewed(world)
     assert world.place.chain.is_symlink()
+
+
+def test_only_one_process_at_a_time_swaps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that sweep after one another's swap could leave a link to what is gone."""
+    swap, tried = Place._point_to, 0
+
+    def looked_at(place: Place, made: Path) -> None:
+        nonlocal tried
+        with (place.kept / ".lock").open("rb") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tried += 1
+        swap(place, made)
+
+    monkeypatch.setattr(Place, "_point_to", looked_at)
+    renewed(world)
+    assert tried > 0
+    with (world.place.kept / ".lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_pair_that_was_swept_since_it_was_found_is_looked_for_again(
