@@ -119,6 +119,24 @@ def test_only_the_same_run_of_the_same_identity_is_continued(name: str) -> None:
 
 
 @at_the_door
+async def test_another_identity_of_the_same_stream_continues_nothing(door: Door) -> None:
+    """Before the first has sent anything the stream is not taken, and a run's name is no secret of
+    the certificate's.
+    """
+    first, second = parts_of(transport_stream(seconds=2), 1)
+    door.connect(1, "encoder/venue-1")
+    await begin(door, 1, Word.BEGINS)
+    door.connect(2, "encoder/spare")
+    await begin(door, 2, Word.CONTINUES)
+    await carry(door, 1, first)
+    await door.until(lambda: len(door.board.ledger.living()) == 1)
+    await carry(door, 2, second)
+    await door.until(lambda: not door.board.ledger.living())
+    assert "STREAM.TAKEN_OVER" not in ends(door).values()
+    assert len(door.relay.named("frame_sink")) > 2, "two streams, a demuxer for each"
+
+
+@at_the_door
 async def test_a_revoked_connection_ends_and_the_one_that_continues_it_goes_on(door: Door) -> None:
     first, second = parts_of(transport_stream(seconds=2), 1)
     door.connect(1, "encoder/venue-1")

@@ -28,6 +28,7 @@ from sealcast.wire import ConnectionClosed, ConnectionOpened
 CONFIG = """
 [ingest.ts.streams]
 "encoder/venue-1" = "venue/stage-1"
+"encoder/spare" = "venue/stage-1"
 [streams.guarded]
 publishers = ["spiffe://sealcast.internal/encoder/other"]
 """
