@@ -27,7 +27,7 @@ from tests.unit.application import (
     offer,
     problem,
 )
-from tests.unit.native_stand_ins import ADMIN, ENCODER, VIEWER
+from tests.unit.native_stand_ins import ADMIN, ANYBODY, ENCODER, VIEWER
 
 from sealcast.codes import PROBLEM_TYPE
 from sealcast.identity import TokenIssuer, TokenKey, Verb
@@ -603,6 +603,26 @@ async def test_only_who_opened_a_session_changes_it(node: Node) -> None:
     watching = node.token(Verb.WATCH)
     problem(await node.ask("DELETE", where, token=watching), 403, "TOKEN.WRONG_VERB")
     assert (await node.ask("DELETE", where, token=token)).status_code == 200
+
+
+@behind_the_gate
+async def test_a_session_of_a_certificate_is_changed_by_nobody_else(node: Node) -> None:
+    """Whoever learnt its address has another certificate, a token, or nothing."""
+    await node.publish()
+    watching = await node.post(f"/whep/{STREAM}", offer("recvonly"), connection=VIEWER)
+    where = watching.headers["location"]
+    others: tuple[dict[str, Any], ...] = (
+        {"connection": ENCODER},
+        {"connection": ADMIN},
+        {"connection": ANYBODY},
+        {"connection": ANYBODY, "token": node.token(Verb.WATCH)},
+    )
+    for other in others:
+        for method in ("PATCH", "DELETE"):
+            answer = await node.ask(method, where, FRAGMENT, media_type=FRAGMENT, **other)
+            problem(answer, 403, "IDENTITY.NOT_ALLOWED")
+        problem(await node.ask("GET", f"{where}/leg", **other), 403, "IDENTITY.NOT_ALLOWED")
+    assert (await node.ask("DELETE", where, connection=VIEWER)).status_code == 200
 
 
 @behind_the_gate
