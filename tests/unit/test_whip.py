@@ -145,7 +145,7 @@ def test_the_leg_is_what_the_answer_says() -> None:
 
 def test_the_leg_goes_down_as_json_of_the_contract() -> None:
     decoded = msgspec.json.decode(wire.encode(answered(CHROMIUM).leg_spec))
-    assert set(decoded) == {"id", "side", "ice", "dtls", "receive", "send"}
+    assert set(decoded) == {"id", "side", "ice", "dtls", "receive", "send", "own_binds"}
     assert decoded["dtls"]["fingerprints"][0]["algorithm"] == "sha-256"
     assert decoded["receive"][0]["rtx_payload_type"] is None
 
