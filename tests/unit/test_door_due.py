@@ -140,6 +140,7 @@ def door(**changes: Any) -> DoorReport:
         "tls_versions": ["1.3"],
         "groups": [],
         "policy": "strict",
+        "publish_by": ["certificate"],
         "expired_grace_s": 0,
         "shows": None,
         "shows_from": "spiffe",
