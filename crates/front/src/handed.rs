@@ -17,10 +17,11 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Pair;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode, Version};
 use tokio::net::UnixStream;
@@ -229,17 +230,18 @@ pub(crate) fn close_after(version: Version, response: &mut Response<Answer>) {
 /// What to do with a body of which no more is wanted, once its request is answered.
 ///
 /// Over HTTP/2 a reset would follow the answer at once (RFC 9113 §8.1), and a client that is about
-/// to send (curl 7.88) sees the reset and not the answer. So it may go on for as long as the end of
-/// a TCP connection lingers, and what it sends is thrown away. Over HTTP/1.1 the connection does so.
-pub(crate) fn let_go(mut body: Paced<Incoming>, version: Version, limits: &Limits) {
+/// to send (curl 7.88) sees the reset and not the answer. So it has time to read: what it sends
+/// meanwhile is thrown away, as much of it as where a TCP connection lingers. Over HTTP/1.1 the
+/// connection does so.
+pub(crate) fn let_go(body: Paced<Incoming>, version: Version, limits: &Limits) {
     if version != Version::HTTP_2 {
         return;
     }
-    let (time, most) = (limits.linger, limits.linger_bytes);
+    let (time, most, mut body) = (limits.body_stall, limits.linger_bytes, body.unpaced());
     let drain = async move {
         let mut thrown = 0;
         while thrown < most {
-            match poll_fn(|context| body.poll_frame(context)).await {
+            match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
                 Some(Ok(frame)) => thrown += frame.data_ref().map_or(0, |data| data.len()),
                 _ => return,
             }

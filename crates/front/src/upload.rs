@@ -237,6 +237,13 @@ pub(crate) struct Paced<B> {
     on_stall: Box<dyn Fn() + Send + Sync>,
 }
 
+impl<B> Paced<B> {
+    /// The body alone, whose client no longer has to hurry.
+    pub(crate) fn unpaced(self) -> B {
+        self.body
+    }
+}
+
 impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Paced<B> {
     pub(crate) fn poll_frame(
         &mut self,

@@ -552,7 +552,7 @@ fn over_http_2_bodies_of_one_connection_end_each_for_itself() {
 fn over_http_2_whoever_was_answered_early_may_go_on_for_so_much_and_is_reset_then() {
     const MOST: usize = 4 << 20;
     let taking = Taking::start(Limits {
-        linger: Duration::from_secs(60),
+        body_stall: Duration::from_secs(60),
         linger_bytes: MOST,
         ..Limits::default()
     });
@@ -586,6 +586,33 @@ fn over_http_2_whoever_was_answered_early_may_go_on_for_so_much_and_is_reset_the
             assert!(sent >= MOST, "{sent} bytes, then a reset");
         });
     }
+}
+
+#[test]
+fn over_http_2_a_body_that_stalls_is_counted_once_and_its_client_told() {
+    let taking = Taking::start(Limits {
+        body_stall: Duration::from_millis(300),
+        ..Limits::default()
+    });
+    let address = taking.address;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let caller = Caller::new(&taking.front.ca).alpn(b"\x02h2");
+        let mut sender = caller.call_h2_with::<Fed>(address).await;
+        let (bytes, body) = Channel::new(4);
+        let answer = tokio::spawn(sender.send_request(put(body)));
+        let (ticket, _reader) = taking.take();
+        assert_eq!(taking.ended(ticket).0, "FRONT.BODY_STALLED");
+        assert!(taking.answer(ticket, 408, "FRONT.BODY_STALLED"));
+        let answer = answer.await.expect("no panic").expect("an answer");
+        assert_eq!(answer.status(), 408);
+        // Until the rest of it is waited for no more, and the stream reset.
+        let mut bytes = bytes;
+        while bytes.send_data(Bytes::new()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(taking.front.counted("public", "FRONT.BODY_STALLED"), 1);
 }
 
 /// The id of the certificate of the connection that was opened last.
