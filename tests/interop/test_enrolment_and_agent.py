@@ -33,12 +33,14 @@ from sealcast.testing.waiting import wait_for
 
 MANY = 50
 A_MINUTE = datetime.timedelta(seconds=60)
+AN_HOUR = A_MINUTE * 60
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     require("core")
-    with node_with_own_authority(tmp_path_factory.mktemp("own")) as running:
+    # Older than what is issued late here.
+    with node_with_own_authority(tmp_path_factory.mktemp("own"), age=AN_HOUR * 2) as running:
         yield running
 
 
@@ -281,8 +283,9 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
     nowhere = "https://localhost:1"
     assert once(node, place, nowhere)[0] == 1, "nobody would renew it"
     assert once(node, place, f"https://localhost:{node.public_port}")[0] == 1, "the wrong door"
-    wanted = Wanted(name, "encoder", lifetime=A_MINUTE)
-    late = authority(node).issue(wanted, now() - A_MINUTE * 0.7, who="test")
+    # An hour: what is left of a minute would be over on a busy machine.
+    wanted = Wanted(name, "encoder", lifetime=AN_HOUR)
+    late = authority(node).issue(wanted, now() - AN_HOUR * 0.7, who="test")
     late.save(place.folder, place.stem)
     status, said = once(node, place, nowhere)
     assert status == 3
@@ -294,7 +297,7 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
         words = ("agent", "--identity", str(place), "--node", secure(node), "--once")
         done = command(node, *words, "--hook", hook)
         assert done.returncode == expected, "whoever uses it was not told, and is told again"
-    over = authority(node).issue(wanted, now() - A_MINUTE, who="test")
+    over = authority(node).issue(wanted, now() - AN_HOUR, who="test")
     over.save(place.folder, place.stem)
     status, said = once(node, place)
     assert status == 4
@@ -307,10 +310,10 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
 def test_a_nodes_server_certificate_is_renewed_by_the_one_that_it_has_as_a_client(
     node: Node, tmp_path: Path
 ) -> None:
-    name, begun = "node/two", now() - A_MINUTE * 0.65
+    name, begun = "node/two", now() - AN_HOUR * 0.65
     places = {}
     for side, hosts in ((Side.CLIENT, ()), (Side.SERVER, ("two.localhost",))):
-        wanted = Wanted(name, "node", side=side, hosts=hosts, lifetime=A_MINUTE)
+        wanted = Wanted(name, "node", side=side, hosts=hosts, lifetime=AN_HOUR)
         places[side] = Place(tmp_path / side, "two")
         authority(node).issue(wanted, begun, who="test").save(places[side].folder, "two")
         places[side].put_roots(authority(node).bundle_pem(now()))
