@@ -131,6 +131,8 @@ def test_every_private_file_is_its_owners_alone(authority: Authority) -> None:
     }
     assert modes.pop("authority.pem") == 0o644
     assert set(modes.values()) == {0o600}
+    folders = [authority.folder, *filter(Path.is_dir, authority.folder.rglob("*"))]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}, "the names too"
     assert {"root/root-key.pem", "issuing/clients-key.pem", "issuing/servers-key.pem"} <= set(modes)
     for path in authority.folder.rglob("*-key.pem"):
         assert b"ENCRYPTED PRIVATE KEY" in path.read_bytes()
