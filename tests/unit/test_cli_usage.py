@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cyclopts import App
+from tests.unit.founded import PASSPHRASE, living
 
 from sealcast.cli import main
 from sealcast.cli.commands import app
@@ -137,3 +139,91 @@ def test_an_option_without_its_value_is_not_taken_from_the_environment(
     monkeypatch.setenv("SEALCAST_IDENTITY_DATA", "d")
     assert run("identity", "list", "--data") == 2
     assert "--data needs a value: The authority's folder" in capsys.readouterr().err
+
+
+# ---- mistakes of an operator: each sentence says what, why and what to do ------------------------
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An authority, with its passphrase, in a folder of its own."""
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(PASSPHRASE)
+    living(tmp_path / "authority")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEALCAST_IDENTITY_DATA", str(tmp_path / "authority"))
+    monkeypatch.setenv("SEALCAST_IDENTITY_PASSPHRASE_FILE", str(passphrase))
+    return tmp_path / "authority"
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("identity issue encoders/v --out o", 1, "It was 'encoders'; did you mean 'encoder'?"),
+        ("identity issue venue-1 --out o", 1, "A name begins with it: encoder/venue-1."),
+        ("identity issue encoder/v --for 100d --out o", 1, "it lasts 90 days at most"),
+        ("identity issue node/v --as server --out o", 1, "1 to 32 hosts (--host)"),
+        (
+            "identity issue node/v --as server --host a.example --out o",
+            1,
+            "a.example is outside the hosts that the authority was made for",
+        ),
+        ("identity issue encoder/v --out /proc/x", 1, "/proc/x: No such file or directory."),
+        ("identity show encoder/v", 1, "There is no record of 'encoder/v'."),
+        ("identity revoke encoder/v --serial zz", 1, "'encoder/v' with the serial 'zz'"),
+        ("identity init --data n --trust-domain https://a", 1, "as in venue.example, lower case"),
+        (
+            "identity init --data n --trust-domain a.example --host https://a.example",
+            1,
+            "as in node.venue.example, without a scheme or a port",
+        ),
+        (
+            "identity init --data n --trust-domain a.example --network 10.0.0.1/8",
+            1,
+            "as in 192.0.2.0/24, with no host's bits",
+        ),
+        ("serve --config nowhere.toml", 1, "`sealcast config` prints a whole one to begin with."),
+        ("admin add ada", 2, "--password-file is missing, and nobody is at a terminal"),
+        (
+            "identity enroll --node https://h --authority-fingerprint x --token= --out o",
+            2,
+            "--token",
+        ),
+    ],
+)
+def test_a_mistake_gets_a_sentence_that_says_what_why_and_what_to_do(
+    data: Path, line: str, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*shlex.split(line)) == status
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_option_that_a_variable_can_give_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SEALCAST_IDENTITY_DATA", raising=False)
+    assert run("identity", "list") == 2
+    assert "(or set SEALCAST_IDENTITY_DATA)" in capsys.readouterr().err
+
+
+def test_another_users_folders_are_said_to_be_that(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root can read everything, so the system's refusal is played."""
+
+    def refused(path: Path, *_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert run("identity", "list") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("sealcast: IDENTITY.OTHER_USER: ")
+    assert "sudo -u" in told
+    monkeypatch.setattr(Path, "exists", refused)
+    monkeypatch.setenv("XDG_STATE_HOME", str(data.parent))
+    assert run("token", "admin") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("sealcast: CLI.REFUSED_BY_SYSTEM: ")
+    assert ": Permission denied." in told
+    assert "Traceback" not in told

@@ -184,7 +184,7 @@ def test_an_authority_without_networks_has_no_addresses() -> None:
 def test_a_shorter_life_is_given_and_a_longer_one_refused() -> None:
     minute = datetime.timedelta(minutes=1)
     assert issued(order("encoder/one", lifetime=minute)).not_valid_after_utc == NOW + minute
-    assert "2160 hours" in refusal(order("encoder/one", lifetime=datetime.timedelta(days=91)))
+    assert "90 days" in refusal(order("encoder/one", lifetime=datetime.timedelta(days=91)))
     refusal(order("encoder/one", lifetime=-minute))
 
 

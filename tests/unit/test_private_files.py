@@ -51,7 +51,7 @@ def test_the_sentence_says_what_the_file_is_and_what_to_set_in_kubernetes(tmp_pa
     with pytest.raises(LocalError) as refused:
         read_private(file)
     said = str(refused.value)
-    assert said.startswith("IDENTITY.KEY_EXPOSED: A private key file can be read by others")
+    assert said.startswith("IDENTITY.KEY_EXPOSED: A file with a key or passphrase can be read by")
     assert f"{file} has mode 0644, user {os.getuid()}, group " in said
     assert "defaultMode: 0400" in said
     assert "fsGroup" in said

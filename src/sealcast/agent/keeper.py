@@ -14,6 +14,7 @@ back by a day delays nothing.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import random
@@ -332,8 +333,13 @@ class Keeper:
         self.report = msgspec.structs.replace(
             self.report, standing=Standing.UNREADABLE, error=str(error)
         )
-        if self.place.kept.is_dir():
-            self._file.write(self.report)
+        self._write_report()
+
+    def _write_report(self) -> None:
+        # A folder of another user's cannot be looked into, and the log has said why.
+        with contextlib.suppress(OSError):
+            if self.place.kept.is_dir():
+                self._file.write(self.report)
 
     def _hook(self, plan: _Plan) -> None:
         """Runs the hook for a certificate that it was not run for, whoever put it there, until it
@@ -367,8 +373,7 @@ class Keeper:
         # After it has run, and before anything else: an agent that is killed in between runs it
         # twice rather than never.
         self.report = msgspec.structs.replace(self.report, hooked=hooked, hook_failed=failed)
-        if self.place.kept.is_dir():
-            self._file.write(self.report)
+        self._write_report()
 
 
 def _time(unix: float) -> str:

@@ -25,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SealcastError as error:
         print(f"sealcast: {error}", file=sys.stderr)
         sys.exit(2 if error.code == "CLI.BAD_ARGUMENT" else 1)
+    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        # A wrong user or a wrong place is the caller's mistake, wherever it shows.
+        told = LocalError("CLI.REFUSED_BY_SYSTEM", f"{error.filename}: {error.strerror}.")
+        print(f"sealcast: {told}", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         sys.stderr.close()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from sealcast.cli.settings import ConfigFile, load_config
+from sealcast.cli.wrong_usage import bad_argument
 from sealcast.errors import LocalError
 from sealcast.identity.accounts import ACCOUNTS_FILE, Accounts, Made
 from sealcast.identity.one_time_codes import step_of
@@ -105,7 +106,7 @@ def _password(file: Path | None) -> Secret:
         except OSError as error:
             raise LocalError("IDENTITY.KEY_UNREADABLE", f"{file}: {error.strerror}.") from error
     if not sys.stdin.isatty():
-        raise LocalError("ADMIN.PASSWORD_LENGTH", "Nobody is there to ask: give --password-file.")
+        raise bad_argument("--password-file is missing, and nobody is at a terminal to be asked.")
     for _ in range(_TRIES):
         try:
             first = check_password(Secret(getpass.getpass("password (12 characters or more): ")))

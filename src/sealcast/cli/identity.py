@@ -32,7 +32,12 @@ from sealcast.identity.ends import State, in_state
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
 from sealcast.identity.issued import Certified, Issued, check_place, stem_of
 from sealcast.identity.names import check_name, spiffe_id
-from sealcast.identity.private_files import hand_out, read_passphrase
+from sealcast.identity.private_files import (
+    hand_out,
+    handing_out,
+    read_passphrase,
+    write_private,
+)
 from sealcast.identity.profiles import Side
 from sealcast.permission import finder
 from sealcast.secret import Secret
@@ -225,7 +230,7 @@ def show(name: Name, *, data: Data, json_: AsJson = False) -> None:
     """Show everything that was issued to NAME, with the newest certificate."""
     rows = open_authority(data).store.issued(name)
     if not rows:
-        raise LocalError("IDENTITY.UNKNOWN", f"It was {name[:128]!r}.")
+        raise LocalError("IDENTITY.UNKNOWN", f"There is no record of {name[:128]!r}.")
     _print_rows(rows, as_json=json_)
     if not json_:
         print(rows[0].pem.decode(), end="")
@@ -272,8 +277,9 @@ def _check_place(authority: Authority, wanted: Wanted, out: Path) -> None:
     side = wanted.side or profiles.profile(wanted.profile).sides[0]
     check_place(out, stem_of(wanted.name), uri, side)
     probe = out / f".{secrets.token_hex(4)}"
-    hand_out(probe, b"")
-    probe.unlink()
+    with handing_out(out):
+        write_private(probe, b"")
+        probe.unlink()
 
 
 def _save_root(out: Path, root_pem: bytes) -> Path:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from sealcast.agent.enrolment import Ticket, enrol
+from sealcast.cli.wrong_usage import bad_argument
 from sealcast.errors import LocalError
 from sealcast.secret import Secret
 
@@ -49,7 +50,10 @@ def enroll(
     """
     text = sys.stdin.readline().strip() if token == "-" else token.strip()  # noqa: S105 - a dash
     if not text:
-        raise LocalError("TOKEN.MISSING", "--token is empty.")
+        raise bad_argument(
+            "--token is empty: it takes what `sealcast identity token` printed, or - and the token "
+            "on standard input."
+        )
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise LocalError("TOKEN.MALFORMED", "It has characters that no token has.")
     ticket = Ticket.of(node, authority_fingerprint, Secret(text))

@@ -131,8 +131,12 @@ def _is_by_place(argument: Argument) -> bool:
 
 
 def _meaning(argument: Argument) -> str:
-    meaning = argument.parameter.help
-    return f": {meaning.rstrip('.')}" if meaning else ""
+    meaning = (argument.parameter.help or "").rstrip(".")
+    named = argument.parameter.env_var or ()
+    variables = (named,) if isinstance(named, str) else tuple(named)
+    if variables:
+        meaning = f"{meaning} (or set {variables[0]})".lstrip()
+    return f": {meaning}" if meaning else ""
 
 
 def _from(token: Token) -> str:

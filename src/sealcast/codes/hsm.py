@@ -20,7 +20,8 @@ ROWS: Final = failures(
     (
         "HSM.TOKEN_GONE",
         "The token is not there, or has stopped answering.",
-        "Plug it in, or start its service; it is opened afresh when it is next needed.",
+        "Plug it in, or start its service; it is opened afresh when it is next needed. token= is "
+        "compared exactly: the token's own tool lists its tokens.",
     ),
     (
         "HSM.AMBIGUOUS",
@@ -51,7 +52,8 @@ ROWS: Final = failures(
     (
         "HSM.NO_KEY",
         "The token has no private key as the URI says.",
-        "Look at its objects with the token's own tool; object= and id= are compared exactly.",
+        "Look at its objects with the token's own tool; object= and id= are compared exactly. "
+        "`sealcast identity request` makes a key with --new p256.",
     ),
     (
         "HSM.KEY_UNFIT",

@@ -29,12 +29,13 @@ _SIGNALLING: Final = answers(
         500,
         "IDENTITY.CERTIFICATE_MALFORMED",
         "A certificate or key file cannot be read.",
-        "Restore the file from a backup, or remove it so that a new one is made.",
+        "Name another file, or restore this one from a backup. What a node made for itself in its "
+        "state folder may be removed: it makes a new one.",
     ),
     (
         500,
         "IDENTITY.KEY_EXPOSED",
-        "A private key file can be read by others, so it counts as known.",
+        "A file with a key or passphrase can be read by others, so it counts as known.",
         "Set its mode to 0600 after making sure that nobody read it, or issue a new one. In "
         "Kubernetes set defaultMode: 0400 at the volume, and fsGroup to a group of this process.",
     ),
@@ -194,8 +195,8 @@ _NODE: Final = failures(
     ),
     (
         "IDENTITY.KEY_UNREADABLE",
-        "A key or passphrase file cannot be read.",
-        "Check the path, and that this user owns the file.",
+        "A file with a key, a certificate or a passphrase cannot be read.",
+        "Check the path, and that this user may read the file: keys belong to one user alone.",
     ),
     (
         "IDENTITY.NOT_WRITTEN",
@@ -259,6 +260,11 @@ _NODE: Final = failures(
         "Use that version or a newer one; stores are brought forward, never back.",
     ),
     (
+        "IDENTITY.OTHER_USER",
+        "The authority's folder belongs to another user.",
+        "Run this as the user whose folder it is, who is the node's: sudo -u USER sealcast …",
+    ),
+    (
         "IDENTITY.STORE_DAMAGED",
         "The authority's store cannot be read or written.",
         "Restore the folder from a backup. The detail has SQLite's words.",
@@ -275,7 +281,7 @@ _NODE: Final = failures(
     ),
     (
         "IDENTITY.UNKNOWN",
-        "Nothing was ever issued to that name.",
+        "Nothing like that was ever issued.",
         "List what was: `sealcast identity list`.",
     ),
     (

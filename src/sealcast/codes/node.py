@@ -62,6 +62,11 @@ _NODE: Final = failures(
         "Correct that and run it again; nothing was done.",
     ),
     (
+        "CLI.REFUSED_BY_SYSTEM",
+        "The system does not let this command use a file.",
+        "Run it as the user whose file it is (the node's), or name another file.",
+    ),
+    (
         "CLI.NOT_INSTALLED",
         "A package that the command needs is not installed.",
         "Install the command with its packages: pip install 'sealcast[server]'.",

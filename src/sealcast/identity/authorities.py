@@ -107,7 +107,8 @@ def check_network(text: str) -> str:
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
-        raise LocalError("IDENTITY.BAD_NAME", f"Not a network: {text[:60]!r}.") from error
+        detail = f"Not a network: {text[:60]!r}; one is as in 192.0.2.0/24, with no host's bits."
+        raise LocalError("IDENTITY.BAD_NAME", detail) from error
     return text
 
 

@@ -204,7 +204,10 @@ class Authority:
             known = [row.serial for row in self.store.issued(name)]
             asked = any(row.name == name for row in self.store.tokens())
             if (serial not in known) if serial is not None else not (known or asked):
-                raise LocalError("IDENTITY.UNKNOWN", f"It was {serial or name!r:.128}.")
+                what = f"a certificate of {name!r:.128}"
+                if serial is not None:
+                    what += f" with the serial {serial[:60]!r}"
+                raise LocalError("IDENTITY.UNKNOWN", f"There is no record of {what}.")
             # A name begins with its profile (`check_request`).
             of = name.partition("/")[0]
             at = int(now.timestamp())

@@ -84,12 +84,12 @@ def check_request(order: Order, trust_domain: str) -> CheckedOrder:
     if order.hosts and not serves:
         raise _not_given(profile, "it carries no host names on this side")
     if serves and not 1 <= len(order.hosts) <= MOST_HOSTS:
-        raise _not_given(profile, f"a server needs 1 to {MOST_HOSTS} host names or addresses")
+        raise _not_given(profile, f"a server needs 1 to {MOST_HOSTS} hosts (--host)")
     if any("*" in host for host in order.hosts):
         raise _not_given(profile, "it names every host; none is a wildcard")
     lifetime = order.lifetime or profile.lifetime
     if not datetime.timedelta(0) < lifetime <= profile.lifetime:
-        raise _not_given(profile, f"it lasts {profile.lifetime_hours} hours at most")
+        raise _not_given(profile, f"it lasts {_span(profile.lifetime)} at most")
     return CheckedOrder(
         name=name,
         uri=spiffe_id(trust_domain, name),
@@ -151,7 +151,11 @@ def check_certificate(
         )
     for host in order.hosts:
         if not _within(host, _constraints(issuer), networks):
-            raise _not_given(order.profile, f"{host.value} is outside the authority's hosts")
+            raise _not_given(
+                order.profile,
+                f"{host.value} is outside the hosts that the authority was made for "
+                "(--host and --network of `identity init`)",
+            )
     uris = [name.value for name in template.names if isinstance(name, _URI)]
     issuer_usage = issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     wrong = [
@@ -186,6 +190,11 @@ _URI: Final = x509.UniformResourceIdentifier
 
 def _end(certificate: x509.Certificate) -> datetime.datetime:
     return certificate.not_valid_after_utc
+
+
+def _span(length: datetime.timedelta) -> str:
+    hours = int(length.total_seconds()) // 3600
+    return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hours"
 
 
 def _not_given(profile: Profile, rule: str) -> LocalError:

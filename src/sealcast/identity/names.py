@@ -30,7 +30,11 @@ LONGEST_HOST: Final = 253
 def check_trust_domain(trust_domain: str) -> str:
     """`trust_domain` itself; IDENTITY.BAD_NAME if it is none."""
     if not _TRUST_DOMAIN.fullmatch(trust_domain):
-        raise LocalError("IDENTITY.BAD_NAME", f"Not a trust domain: {trust_domain[:40]!r}.")
+        raise LocalError(
+            "IDENTITY.BAD_NAME",
+            f"Not a trust domain: {trust_domain[:40]!r}; one is as in venue.example, lower case "
+            "and without a scheme.",
+        )
     return trust_domain
 
 
@@ -58,5 +62,9 @@ def host_name(name: str) -> x509.DNSName | x509.IPAddress:
     except ValueError:
         pass
     if not name or len(name) > LONGEST_HOST or not _HOST.fullmatch(name):
-        raise LocalError("IDENTITY.BAD_NAME", f"Not a host name: {name[:40]!r}.")
+        raise LocalError(
+            "IDENTITY.BAD_NAME",
+            f"Not a host name: {name[:40]!r}; one is as in node.venue.example, without a scheme "
+            "or a port.",
+        )
     return x509.DNSName(name.lower())

@@ -4,6 +4,7 @@ Does: reads `profiles.toml`, strictly typed. Does not: let a profile be edited a
 """
 
 import datetime
+import difflib
 import functools
 import tomllib
 from collections.abc import Mapping
@@ -101,7 +102,11 @@ def profile(name: str) -> Profile:
     """The profile called `name`; IDENTITY.UNKNOWN_PROFILE for any other."""
     found = profiles().get(name)
     if found is None:
-        raise LocalError("IDENTITY.UNKNOWN_PROFILE", f"It was {name[:40]!r}.")
+        near = difflib.get_close_matches(name[:40], profiles(), n=1)
+        hint = (
+            f"; did you mean {near[0]!r}?" if near else ". A name begins with it: encoder/venue-1."
+        )
+        raise LocalError("IDENTITY.UNKNOWN_PROFILE", f"It was {name[:40]!r}{hint}")
     return found
 
 

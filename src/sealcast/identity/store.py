@@ -221,6 +221,8 @@ class Store:
         store = Store(folder)
         try:
             known = store.file.is_file()
+        except PermissionError as error:
+            raise LocalError("IDENTITY.OTHER_USER", f"It is {folder}.") from error
         except OSError as error:
             raise LocalError("IDENTITY.STORE_DAMAGED", f"{folder}: {error.strerror}.") from error
         if not known:

@@ -414,10 +414,15 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigurationRefused("CONFIG.UNREADABLE", f"{path} does not exist.") from None
+        raise ConfigurationRefused(
+            "CONFIG.UNREADABLE",
+            f"{path} does not exist. `sealcast config` prints a whole one to begin with.",
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationRefused(
-            "CONFIG.UNREADABLE", f"{path} cannot be read: {error}"
+            "CONFIG.UNREADABLE",
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. It is UTF-8, and "
+            "whoever runs this must be able to read it.",
         ) from error
     return anchored(loads(text, name=str(path)), path.absolute().parent)
 

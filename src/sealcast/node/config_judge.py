@@ -12,7 +12,8 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -116,6 +117,17 @@ def _judge_leaf(
                 "CONFIG.BAD_VALUE",
                 where,
                 f"{subject} {_description(kind)}; it is {value!r}",
+                line_of(text, steps),
+            )
+            return
+        choices = _choices(kind)
+        if isinstance(value, str) and choices:
+            near = difflib.get_close_matches(value, choices, n=1)
+            asked = f"did you mean {near[0]}? " if near else ""
+            yield Complaint(
+                "CONFIG.BAD_VALUE",
+                where,
+                f"{subject} cannot be {value!r}; {asked}it takes {', '.join(choices)}",
                 line_of(text, steps),
             )
             return
@@ -250,6 +262,16 @@ def _pull_flaws(config: Config, pull: Pull, named: dict[str, int]) -> Iterator[t
 def _plain(kind: Any) -> Any:
     """A type without its annotations."""
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words that a setting takes, where they are few."""
+    plain = _plain(kind)
+    if get_origin(plain) is Literal:
+        return [str(each) for each in get_args(plain)]
+    if isinstance(plain, type) and issubclass(plain, Enum):
+        return [str(each.value) for each in plain]
+    return []
 
 
 def _description(kind: Any) -> str:

@@ -103,7 +103,9 @@ class Presented:
         except Exception as error:
             if not isinstance(error, ValueError) and native_refusal(error) is None:
                 raise
-            raise LocalError("IDENTITY.CERTIFICATE_MALFORMED", "It is not PEM.") from error
+            raise LocalError(
+                "IDENTITY.CERTIFICATE_MALFORMED", "It begins with no certificate in PEM."
+            ) from error
 
 
 def doors_for(config: Config, verb: Verb, *, by_token: bool) -> tuple[str, ...]:

@@ -120,7 +120,8 @@ def open_state_folder(config: Config, now: datetime.datetime) -> StateFolder:
         # An older one may be open to others.
         path.chmod(0o700)
     except OSError as error:
-        raise LocalError("CONFIG.BAD_VALUE", f"The state folder: {error}") from error
+        detail = f"node.state_dir: {path}: {error.strerror}."
+        raise LocalError("CONFIG.BAD_VALUE", detail) from error
     return StateFolder(
         path=path,
         token_key=TokenKey.load_or_create(path / TOKEN_KEY_FILE),
