@@ -157,7 +157,7 @@ def test_a_reader_that_tries_again_never_keeps_a_key_with_another_chain(
     world: World,
 ) -> None:
     """One thread swaps, the other reads the two paths as any program would."""
-    over, pairs, torn = threading.Event(), 0, 0
+    over, tries, torn = threading.Event(), 0, 0
 
     def swap() -> None:
         try:
@@ -169,17 +169,18 @@ def test_a_reader_that_tries_again_never_keeps_a_key_with_another_chain(
     swapping = threading.Thread(target=swap)
     swapping.start()
     while not over.is_set():
+        tries += 1
         try:
             Pair.of(world.place.chain.read_bytes(), world.place.key.read_bytes())
-            pairs += 1
         except LocalError as error:
-            torn += error.code == "TLS.KEY_MISMATCH"
+            assert error.code == "TLS.KEY_MISMATCH"
+            torn += 1
         world.place.read()
         folder = (world.place.kept / "current").resolve()
         if folder.exists():
             Pair.of((folder / "chain.pem").read_bytes(), (folder / "key.pem").read_bytes())
     swapping.join()
-    assert pairs > torn
+    assert torn < tries, "how often a swap comes between its two reads, the machine decides"
     assert world.in_place == world.serials[0]
 
 

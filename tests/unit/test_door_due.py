@@ -145,7 +145,6 @@ def door(**changes: Any) -> DoorReport:
         "shows": None,
         "shows_from": "spiffe",
         "shows_kind": "spiffe",
-        "publish_by": [],
     }
     return DoorReport(**{**facts, **changes})
 
