@@ -173,7 +173,8 @@ def test_a_reader_that_tries_again_never_keeps_a_key_with_another_chain(
         try:
             Pair.of(world.place.chain.read_bytes(), world.place.key.read_bytes())
         except LocalError as error:
-            assert error.code == "TLS.KEY_MISMATCH"
+            if error.code != "TLS.KEY_MISMATCH":
+                raise
             torn += 1
         world.place.read()
         folder = (world.place.kept / "current").resolve()
