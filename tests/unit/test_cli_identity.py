@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
-from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, living, request
+from tests.unit.founded import DOMAIN, ENCODER, PASSPHRASE, living, request, today
 
 from sealcast.cli import main
 from sealcast.cli.identity_due import SOMETHING_DUE
 from sealcast.cli.identity_revoke import REASONS
 from sealcast.identity.revocation import Reason
 from sealcast.identity.store import Store
+from sealcast.identity.throw_away import ThrowAwayAuthority
 
 
 @pytest.fixture
@@ -176,6 +177,22 @@ def test_two_ends_with_one_last_name_do_not_overwrite_each_other(
     assert [row.name for row in Store.open(data).issued()] == [ENCODER], "nothing was issued"
     assert run(*words, "--out", "other") == 0
     assert run("issue", ENCODER, "--out", "out") == 0, "its own are replaced"
+
+
+def test_who_reads_a_folder_keeps_the_authority_that_it_trusts(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = today()
+    authority = ThrowAwayAuthority.create("other.example", now)
+    theirs = tmp_path / "out/authority.pem"
+    theirs.parent.mkdir()
+    theirs.write_bytes(authority.root_pem)
+    assert run("issue", ENCODER, "--out", "out") == 1
+    assert "authority.pem is of other.example" in capsys.readouterr().err
+    assert theirs.read_bytes() == authority.root_pem
+    assert Store.open(data).issued() == []
+    theirs.write_bytes(ThrowAwayAuthority.create(DOMAIN, now).root_pem)
+    assert run("issue", ENCODER, "--out", "out") == 0, "of the same domain one follows another"
 
 
 def test_one_end_keeps_its_clients_and_its_servers_files_apart(

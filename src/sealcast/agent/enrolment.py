@@ -29,7 +29,7 @@ from sealcast.agent.https import Address, Proving, ask, proving
 from sealcast.agent.place import Draft, Pair, Place
 from sealcast.errors import LocalError, RemoteError
 from sealcast.identity import certificates
-from sealcast.identity.issued import check_place, stem_of
+from sealcast.identity.issued import check_place, check_roots, stem_of
 from sealcast.identity.keys import DEFAULT_KIND
 from sealcast.identity.names import SCHEME, check_name, spiffe_id
 from sealcast.identity.profiles import Side
@@ -94,6 +94,7 @@ def enrol(
     context = proving(pinned)
     roots_pem = _get(ticket.node, context, "/identity/authority.pem")
     answers.with_fingerprint(answers.roots_of(roots_pem), ticket.fingerprint)
+    check_roots(folder, roots_pem)
     directory = answers.directory_of(_get(ticket.node, context, "/identity"))
     if name is not None:
         # Before the token is sent. Without a name only the answer says whose the files will be.

@@ -30,7 +30,7 @@ from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.authority_keys import InToken
 from sealcast.identity.ends import State, in_state
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
-from sealcast.identity.issued import Certified, Issued, check_place, stem_of
+from sealcast.identity.issued import Certified, Issued, check_place, check_roots, stem_of
 from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import (
     hand_out,
@@ -276,6 +276,7 @@ def _check_place(authority: Authority, wanted: Wanted, out: Path) -> None:
     uri = spiffe_id(authority.trust_domain, check_name(wanted.name))
     side = wanted.side or profiles.profile(wanted.profile).sides[0]
     check_place(out, stem_of(wanted.name), uri, side)
+    check_roots(out, authority.bundle_pem(now()))
     probe = out / f".{secrets.token_hex(4)}"
     with handing_out(out):
         write_private(probe, b"")

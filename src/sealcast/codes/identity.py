@@ -205,8 +205,8 @@ _NODE: Final = failures(
     ),
     (
         "IDENTITY.NOT_ITS_FILES",
-        "The folder has files of that name that belong to another identity.",
-        "Give --out a folder of its own for each end.",
+        "The folder has files of that name that belong to another identity or authority.",
+        "Give --out a folder of its own for each end, and for each authority.",
     ),
     (
         "IDENTITY.BACKUP_DAMAGED",

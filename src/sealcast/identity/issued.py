@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 )
 
 from sealcast.errors import LocalError
+from sealcast.identity.names import SCHEME
 from sealcast.identity.private_files import hand_out, handing_out, write_pair
 from sealcast.identity.profiles import Side
 from sealcast.secret import Secret
 
+_Names = x509.SubjectAlternativeName
 ROOTS_FILE: Final = "authority.pem"
 """Whom to trust, beside the files of an end."""
 
@@ -43,6 +45,35 @@ def check_place(folder: Path, stem: str, uri: str, side: Side | None = None) -> 
         raise LocalError("IDENTITY.NOT_ITS_FILES", f"It is {folder / stem}.pem.")
 
 
+def check_roots(folder: Path, roots_pem: bytes) -> None:
+    """Whether those who read `folder` trust another authority, which they would be made to forget.
+    One of the same trust domain may follow another.
+
+    IDENTITY.NOT_ITS_FILES.
+    """
+    try:
+        held = (folder / ROOTS_FILE).read_bytes()
+    except OSError:
+        return  # whether it can be written is another question
+    before, after = _trust_domains(held), _trust_domains(roots_pem)
+    if before and after and not before & after:
+        raise LocalError(
+            "IDENTITY.NOT_ITS_FILES",
+            f"{folder / ROOTS_FILE} is of {', '.join(sorted(before))}.",
+        )
+
+
+def _trust_domains(roots_pem: bytes) -> set[str]:
+    """As the roots name them; none where they are nobody's of this kind."""
+    try:
+        roots = x509.load_pem_x509_certificates(roots_pem)
+        names = [root.extensions.get_extension_for_class(_Names).value for root in roots]
+    except (ValueError, x509.ExtensionNotFound):
+        return set()
+    uri = x509.UniformResourceIdentifier
+    return {found.removeprefix(SCHEME) for each in names for found in each.get_values_for_type(uri)}
+
+
 def _check_same(chain_pem: bytes, folder: Path, stem: str) -> None:
     mine = _whose(chain_pem)
     if mine is not None:
@@ -53,7 +84,7 @@ def _whose(chain_pem: bytes) -> tuple[str, Side] | None:
     """The SPIFFE ID and the side of a leaf; None without them: such files are nobody's."""
     try:
         extensions = x509.load_pem_x509_certificates(chain_pem)[0].extensions
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = extensions.get_extension_for_class(_Names).value
         usages = list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except (ValueError, x509.ExtensionNotFound):
         return None
