@@ -109,7 +109,8 @@ def test_names_that_the_authority_may_not_give_are_refused_by_name(tmp_path: Pat
     with pytest.raises(LocalError) as refused:
         OwnPair(copied(tmp_path / "authority"), ("node.elsewhere.example",), NOW)
     assert refused.value.code == "IDENTITY.NOT_OF_PROFILE"
-    assert "node.elsewhere.example" in refused.value.detail
+    assert "node.elsewhere.example is outside the hosts" in refused.value.detail
+    assert "what node.names has: node.elsewhere.example" in refused.value.detail
 
 
 def test_the_pair_is_renewed_at_two_thirds_of_its_life_give_or_take(tmp_path: Path) -> None:

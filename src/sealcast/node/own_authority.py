@@ -90,6 +90,9 @@ class OwnPair:
         try:
             self._issue(now)
         except LocalError as error:
+            if error.code == "IDENTITY.NOT_OF_PROFILE":
+                asked = f"The node asks for what node.names has: {', '.join(names)}"
+                raise LocalError(error.code, f"{error.detail} {asked}") from error
             if error.code not in _PASSING or not self._begin_with_kept(now, error):
                 raise
 
