@@ -7,6 +7,7 @@ tests file by file, the attacks all together.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -15,6 +16,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("sealcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sealcast")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background. What tests start inherits it, and would not hear their Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # As plugins, so that their assertions explain themselves as those of a test do.
 pytest_plugins = ("sealcast.testing.fixtures", "sealcast.testing.evidence")

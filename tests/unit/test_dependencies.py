@@ -103,7 +103,7 @@ def test_the_crates_declare_the_licences_of_the_page() -> None:
     if cargo is None:
         pytest.skip("there is no cargo here")
     done = subprocess.run(
-        [cargo, "metadata", "--format-version", "1", "--locked", "--offline", "--all-features"],
+        [cargo, "metadata", "--format-version", "1", "--locked", "--all-features"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -55,9 +55,12 @@ def over(context: ssl.SSLContext, answer: bytes) -> Callable[[socket.socket], No
     return talk
 
 
-def test_http_of_the_standard_library_goes_over_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lasts", [b"keep-alive", b"close"])
+def test_http_of_the_standard_library_goes_over_it(tmp_path: Path, lasts: bytes) -> None:
+    """`http.client` closes a connection that will not last before it reads the body."""
     body = b"x" * 100_000
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    head = b"HTTP/1.1 200 OK\r\nConnection: %s\r\nContent-Length: %d\r\n\r\n"
+    answer = head % (lasts, len(body)) + body
     context = server_context(tmp_path, VENUE.server(), VENUE.roots)
     with serving(over(context, answer)) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port)

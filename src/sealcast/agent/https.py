@@ -118,8 +118,8 @@ def ask(
     with closing(_connection(address, context)) as connection:
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
-            response = connection.getresponse()
-            content = response.read(ANSWER_BYTES + 1)
+            with connection.getresponse() as response:
+                content = response.read(ANSWER_BYTES + 1)
         except TlsError as error:
             raise told(error, address) from error
         except ssl.SSLCertVerificationError as error:

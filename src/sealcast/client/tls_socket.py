@@ -28,6 +28,8 @@ class TlsSocket:
     def __init__(self, client: TlsClient, plain: socket.socket, facts: TlsFacts) -> None:
         self.facts = facts
         self._client, self._plain = client, plain
+        self._files = 0
+        self._is_closed = False
 
     @staticmethod
     def open(
@@ -77,10 +79,24 @@ class TlsSocket:
 
     def makefile(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:
         """What the server sends, as a file; closing it leaves the leg open."""
+        self._files += 1
         return io.BufferedReader(_Reading(self))
 
     def close(self) -> None:
-        """Says goodbye, if that can be sent at once, and closes the socket."""
+        """Says goodbye, if that can be sent at once, and closes the socket: at once, or when the
+        last file of it is closed, as any socket does. (`http.client` closes its socket as soon as
+        it has read that the connection will not last, and reads the body from the file.)
+        """
+        self._is_closed = True
+        if not self._files:
+            self._end()
+
+    def _file_closed(self) -> None:
+        self._files -= 1
+        if self._is_closed and not self._files:
+            self._end()
+
+    def _end(self) -> None:
         self._client.close()
         try:
             self._plain.sendall(self._client.take())
@@ -96,6 +112,11 @@ class _Reading(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._tls._file_closed()
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer)  # type: ignore[arg-type]

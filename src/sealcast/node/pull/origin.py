@@ -106,8 +106,8 @@ class Origin:
         with closing(_Connection(self, ends)) as connection:
             try:
                 connection.request(method, path, body=body, headers=dict(headers))
-                response = connection.getresponse()
-                content = response.read(ANSWER_BYTES + 1)
+                with connection.getresponse() as response:
+                    content = response.read(ANSWER_BYTES + 1)
             except TimeoutError as error:
                 raise TlsError("TLS.SERVER_TIMEOUT", f"It is {self.address}.") from error
             except OSError as error:
