@@ -13,11 +13,13 @@ LISTED_WITHIN_S = 15.0
 
 
 def leg_from(node: Node, remote: str, timeout_s: float = LISTED_WITHIN_S) -> dict[str, Any]:
-    """The leg whose other end has this address; waited for until it is over."""
+    """The newest leg whose other end has this address; waited for until it is over. (A port of
+    TCP may be that of an earlier leg by UDP.)
+    """
 
     def over() -> dict[str, Any] | None:
         legs = [leg for leg in node.legs() if leg["path"]["remote"] == remote and leg["end"]]
-        return legs[0] if legs else None
+        return max(legs, key=lambda leg: int(leg["id"]), default=None)
 
     return wait_for(
         over,

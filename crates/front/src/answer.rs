@@ -26,11 +26,14 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep_until, Instant};
+use tokio::time::{sleep_until, timeout, Instant};
 
 use crate::http::Underway;
 use crate::limits::{Limits, RECORD_PLAINTEXT};
 use crate::pool::Lease;
+
+/// An application that has sent the head of a refusal sends its words at once.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -44,6 +47,8 @@ pub(crate) enum Answer {
 pub(crate) struct Download {
     /// Unbounded as a queue: the pump counts what is in it.
     frames: UnboundedReceiver<Passed>,
+    /// What was waited for, before the answer began.
+    first: Option<Passed>,
     /// Bytes that are to come, where the application said how many.
     left: Option<u64>,
     _underway: Underway,
@@ -111,9 +116,18 @@ impl Answer {
         tokio::spawn(pump.run(pace, give_up));
         Self::App(Download {
             frames,
+            first: None,
             left,
             _underway: underway,
         })
+    }
+
+    /// Waits a moment for the answer's first words, so that they leave together with its head.
+    pub(crate) async fn begun(&mut self) {
+        if let Self::App(download) = self {
+            let first = timeout(FIRST_WORDS, download.frames.recv()).await;
+            download.first = first.ok().flatten();
+        }
     }
 }
 
@@ -124,7 +138,10 @@ impl Body for Answer {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Passed>> {
         match &mut *self {
             Answer::App(download) => {
-                let frame = std::task::ready!(download.frames.poll_recv(context));
+                let frame = match download.first.take() {
+                    Some(first) => Some(first),
+                    None => std::task::ready!(download.frames.poll_recv(context)),
+                };
                 if let (Some(left), Some(Ok(frame))) = (&mut download.left, &frame) {
                     let len = frame.data_ref().map_or(0, Bytes::len);
                     *left = left.saturating_sub(len as u64);
@@ -139,7 +156,9 @@ impl Body for Answer {
         match self {
             Answer::App(download) => {
                 download.left == Some(0)
-                    || (download.frames.is_closed() && download.frames.is_empty())
+                    || (download.first.is_none()
+                        && download.frames.is_closed()
+                        && download.frames.is_empty())
             }
             Answer::Front(bytes) => bytes.is_none(),
         }

@@ -116,6 +116,12 @@ impl Proxy {
         }
         let mut response = self.take_answer(caller, underway, client, upgrade, response, lease);
         if let Some(body) = unread {
+            if version == Version::HTTP_2 {
+                // Once a client has read the head, curl among them, it ends its body short of the
+                // length that it announced. That is an error of the stream (RFC 9113 §8.1.1), and
+                // words that leave later do not arrive any more.
+                response.body_mut().begun().await;
+            }
             let_go(body, version, &caller.shared.limits);
             close_after(version, &mut response);
         }
