@@ -54,8 +54,8 @@ rust-test: boringssl
 
 .PHONY: python-test
 python-test: $(VENV)/.test $(VENV)/.linked native browser-modules
-	@echo "==> Python tests (journeys, attack, browser, interop, unit, properties), three files at a time"
-	pytest --numprocesses 3 --no-loadscope-reorder
+	@echo "==> Python tests (journeys, attack, browser, interop, unit, properties), two files at a time"
+	pytest --numprocesses 2 --no-loadscope-reorder
 
 .PHONY: bench
 bench: $(VENV)/.test $(VENV)/.linked native ## the figures of the README, each with its peer in the same run

@@ -310,7 +310,7 @@ def test_once_renews_what_is_due_and_its_exit_status_says_how_it_stands(
 def test_a_nodes_server_certificate_is_renewed_by_the_one_that_it_has_as_a_client(
     node: Node, tmp_path: Path
 ) -> None:
-    name, begun = "node/two", now() - AN_HOUR * 0.65
+    name, begun = "node/two", now() - AN_HOUR * 0.7
     places = {}
     for side, hosts in ((Side.CLIENT, ()), (Side.SERVER, ("two.localhost",))):
         wanted = Wanted(name, "node", side=side, hosts=hosts, lifetime=AN_HOUR)
