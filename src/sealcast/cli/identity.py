@@ -30,7 +30,14 @@ from sealcast.identity.authority import Authority, Wanted
 from sealcast.identity.authority_keys import InToken
 from sealcast.identity.ends import State, in_state
 from sealcast.identity.founding import ROOT_FILE, ROOT_KEY_FILE, Founding, found
-from sealcast.identity.issued import Certified, Issued, check_place, check_roots, stem_of
+from sealcast.identity.issued import (
+    ROOTS_FILE,
+    Certified,
+    Issued,
+    check_place,
+    check_roots,
+    stem_of,
+)
 from sealcast.identity.names import check_name, spiffe_id
 from sealcast.identity.private_files import (
     hand_out,
@@ -284,7 +291,7 @@ def _check_place(authority: Authority, wanted: Wanted, out: Path) -> None:
 
 
 def _save_root(out: Path, root_pem: bytes) -> Path:
-    root = out / ROOT_FILE
+    root = out / ROOTS_FILE
     hand_out(root, root_pem, mode=0o644)
     return root
 
